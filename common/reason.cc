@@ -1,9 +1,15 @@
 #include "common/reason.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/cord.h>
 #include <absl/strings/str_cat.h>
 
 namespace k3saga {
+namespace {
+
+constexpr char kPayloadUrl[] = "k3saga.v1.Reason";
+
+}  // namespace
 
 v1::Reason MakeReason(v1::ReasonCode code, std::string_view subject, std::string_view detail,
                       std::string_view remedy) {
@@ -30,6 +36,24 @@ std::string Describe(const v1::Reason& reason) {
   }
   if (!reason.remedy().empty()) absl::StrAppend(&text, " (", reason.remedy(), ")");
   return text;
+}
+
+absl::Status ReasonError(const v1::Reason& reason, absl::StatusCode code) {
+  absl::Status status(code, Describe(reason));
+  status.SetPayload(kPayloadUrl, absl::Cord(reason.SerializeAsString()));
+  return status;
+}
+
+v1::Reason ReasonOf(const absl::Status& error, std::string_view subject) {
+  if (auto payload = error.GetPayload(kPayloadUrl)) {
+    v1::Reason reason;
+    if (reason.ParseFromString(std::string(*payload))) return reason;
+  }
+  v1::ReasonCode code = v1::LOCAL_FAILURE;
+  if (absl::IsDeadlineExceeded(error)) code = v1::TIMED_OUT;
+  if (absl::IsCancelled(error)) code = v1::CANCELLED;
+  if (absl::IsResourceExhausted(error)) code = v1::DISK_FULL;
+  return MakeReason(code, subject, std::string_view(error.message().data(), error.message().size()));
 }
 
 }  // namespace k3saga

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <string>
 #include <string_view>
 
@@ -13,5 +15,13 @@ v1::Reason MakeReason(v1::ReasonCode code, std::string_view subject, std::string
 // One line for people: "s2: etcd member is a learner (promote or remove it first)". The only place where a
 // reason becomes a sentence; status, plan, view and logs all print this.
 std::string Describe(const v1::Reason& reason);
+
+// A status that carries the typed reason to whoever journals or shows it; the message is Describe(reason).
+absl::Status ReasonError(const v1::Reason& reason,
+                         absl::StatusCode code = absl::StatusCode::kFailedPrecondition);
+
+// The reason that ReasonError put in; for any other error LOCAL_FAILURE with its message (kDeadlineExceeded:
+// TIMED_OUT, kCancelled: CANCELLED, kResourceExhausted: DISK_FULL).
+v1::Reason ReasonOf(const absl::Status& error, std::string_view subject = "");
 
 }  // namespace k3saga

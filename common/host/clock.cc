@@ -1,4 +1,4 @@
-#include "common/clock.h"
+#include "common/host/clock.h"
 
 #include <ctime>
 

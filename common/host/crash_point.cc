@@ -1,4 +1,4 @@
-#include "common/crash_point.h"
+#include "common/host/crash_point.h"
 
 #include <unistd.h>
 
