@@ -4,7 +4,8 @@
 add_library(k3saga_flags INTERFACE)
 target_include_directories(k3saga_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/proto)
 target_compile_definitions(k3saga_flags INTERFACE K3SAGA_VERSION="${PROJECT_VERSION}")
-target_compile_options(k3saga_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+# -pthread everywhere: a precompiled header is only used where the same macros are set.
+target_compile_options(k3saga_flags INTERFACE -pthread -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
 
 # Generated code and its headers are not ours to warn about.
 function(k3saga_quiet target)
