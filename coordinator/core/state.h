@@ -1,0 +1,206 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "k3saga/v1/event.pb.h"
+
+// What a rollout is at one moment: the fold of its events so far, a plain value. Only Apply (saga.h) changes
+// one; rules, Decide, driver, view and simulation read it. Nodes are numbered as in the plan: servers first.
+namespace k3saga::core {
+
+using Verb = v1::OperationSpec::VerbCase;
+inline constexpr size_t kVerbs = 41;  // operation.proto reserves 1-40 for verbs
+
+// Whose cordon a node carries, as far as this rollout knows.
+enum class Cordon : uint8_t {
+  kNone,
+  kOurs,     // to be undone on every way out
+  kTheirs,   // was there before us: stays
+  kUnknown,  // we asked and never heard: asked to be undone as if ours (the agent looks at the annotation)
+};
+
+// What the rollout has made of the k3s on a node.
+enum class Fate : uint8_t {
+  kAsFound,   // runs what it ran before the rollout
+  kTouching,  // an install or put-back is under way
+  kMoved,     // runs the target
+  kBack,      // was touched, and runs what it ran before again
+  kBroken,    // neither, or not healthy
+  kUnknown,   // the agent may or may not have acted
+};
+
+struct NodeState {
+  const v1::PlannedNode* plan = nullptr;  // into Roster, which outlives every copy of this
+  uint32_t index = 0;
+  bool server = false;
+
+  bool claimed = false;  // its agent acknowledged the current (epoch, holder)
+  bool staged = false;
+  bool begun = false;  // the first thing a workload could notice was asked for (cordon, drain, install)
+  Cordon cordon = Cordon::kNone;
+  bool drained = false;
+  Fate fate = Fate::kAsFound;
+  bool awaited = false;      // its Node object was seen Ready at the version it should run
+  bool failed = false;       // its chain gave up; `reason` says why
+  uint32_t touch_order = 0;  // 1 for the first node touched in this rollout, 2, ...; 0: never
+  uint32_t installs = 0;     // Install operations issued
+
+  v1::NodeFinished::Result result = v1::NodeFinished::RESULT_UNSPECIFIED;
+  v1::Reason reason;  // the last thing that went wrong, or why it finished as it did
+
+  uint64_t open_operation = 0;  // sequence of the one about this node's chain; 0: none
+  uint64_t open_claim = 0;      // claims run beside the chain
+  uint64_t open_timer = 0;      // waits before the next attempt
+  bool must_wait = false;       // the last attempt asks for a pause before the next one
+  int32_t last_asked = -1;  // server that ran the last failed cluster-wide verb: another one is asked next
+  Verb verb = Verb::VERB_NOT_SET;             // of the last operation issued for the chain
+  std::array<uint8_t, kVerbs> attempts = {};  // since that verb last succeeded on this node
+
+  // Servers: what the last proofs showed.
+  uint32_t main_pid = 0;  // identity of the main process; 0: not seen since we last touched it
+  uint64_t main_start_ticks = 0;
+  bool was_ready = false;
+  uint64_t crashed_at =
+      0;  // event number of the proof that showed it restarted or down though nobody touched it
+
+  const std::string& name() const { return plan->name(); }
+  bool finished() const { return result != v1::NodeFinished::RESULT_UNSPECIFIED; }
+  // Started and not yet finished: counts as unavailable.
+  bool in_flight() const { return begun && !finished(); }
+};
+
+// For people: where a node is in the rollout.
+enum class Phase : uint8_t {
+  kPending,
+  kClaiming,
+  kStaging,
+  kStaged,
+  kBackingUp,
+  kMovingLeader,
+  kCordoning,
+  kDraining,
+  kInstalling,
+  kAwaiting,
+  kUncordoning,
+  kPuttingBack,
+  kWaitingToRetry,
+  kUpgraded,
+  kUnchanged,
+  kPutBack,
+  kFailed,
+  kSkipped,
+};
+Phase PhaseOf(const NodeState& node);
+
+struct StepState {
+  v1::Step step = v1::STEP_UNSPECIFIED;
+  v1::Reason because;      // empty for the way forward
+  int64_t entered_ms = 0;  // wall time, for people
+  int64_t left_ms = 0;     // 0: current
+};
+
+struct Backup {
+  std::string node;
+  v1::BackupResult result;
+};
+
+// Number of nodes in each situation that a rule asks about; kept by the fold so that rules cost O(1).
+struct Tally {
+  uint32_t servers = 0;
+  uint32_t servers_moved = 0;  // run the target (moved by us, or at the target before)
+  uint32_t servers_claimed = 0;
+  uint32_t workers = 0;
+  uint32_t workers_to_upgrade = 0;  // not at the target when the rollout began
+  uint32_t workers_in_flight = 0;
+  uint32_t workers_upgraded = 0;     // by this rollout, verified
+  uint32_t workers_failed = 0;       // finished as FAILED or PUT_BACK
+  uint32_t workers_unavailable = 0;  // in flight, unknown, left broken, or unavailable before and still so
+};
+
+// The plan and the numbers of its nodes; shared by all copies of a state.
+struct Roster {
+  v1::RolloutCreated created;
+  std::unordered_map<std::string, uint32_t> index;  // looked up, never iterated
+
+  const v1::Plan& plan() const { return created.plan(); }
+};
+
+struct ProbeState {
+  v1::ProbeIssued issued;
+  uint64_t issued_at = 0;  // event number
+};
+
+struct State {
+  std::shared_ptr<const Roster> roster;  // null before RolloutCreated
+  uint64_t events = 0;                   // folded so far; the number of the last event
+  uint64_t next_sequence = 1;            // shared by operations, probes and timers
+  std::string holder;
+  uint64_t epoch = 0;
+
+  bool paused = false;
+  bool aborting = false;
+  bool fenced = false;       // an agent answered that another (epoch, holder) is current
+  std::string commanded_by;  // who gave the last command
+
+  v1::Step step = v1::STEP_UNSPECIFIED;
+  std::vector<StepState> steps;  // in the order entered; the last one is current
+  std::vector<NodeState> nodes;  // servers first, as in the plan
+  Tally tally;
+
+  // What was asked for and not answered: dispatched by whoever runs the rollout, again after a restart.
+  std::map<uint64_t, v1::OperationIssued> open_operations;
+  std::map<uint64_t, ProbeState> open_probes;
+  std::map<uint64_t, v1::TimerSet> open_timers;  // armed in full after a restart
+
+  std::vector<Backup> backups;
+  uint32_t backup_attempts = 0;
+  uint64_t open_backup = 0;
+
+  // The last probe round. Gates are judged by it while no change is newer than its question.
+  v1::GateProved proof;
+  uint64_t proof_issued_at = 0;      // event number of its question; 0: none yet
+  uint64_t last_change = 0;          // event number after which older questions prove nothing
+  std::string etcd_cluster_version;  // as first proved
+
+  bool past_return = false;
+  std::string past_return_because;
+
+  // Why nothing moves; empty when something does.
+  std::string held_node;
+  std::vector<v1::Reason> held;
+  uint64_t held_ms = 0;     // waited at closed gates since the last progress
+  uint64_t gate_timer = 0;  // the open timer behind that wait
+
+  v1::Reason stop;       // why the rollout left the way forward; code 0: it did not
+  uint32_t touches = 0;  // installs and put-backs issued
+
+  v1::RolloutEnded::Result result = v1::RolloutEnded::RESULT_UNSPECIFIED;
+  v1::Reason end_reason;
+  int64_t created_ms = 0;
+  int64_t ended_ms = 0;
+
+  bool created() const { return roster != nullptr; }
+  bool ended() const { return result != v1::RolloutEnded::RESULT_UNSPECIFIED; }
+  const v1::Plan& plan() const { return roster->plan(); }
+  const v1::Policies& policies() const { return plan().policies(); }
+  const std::string& rollout() const { return roster->created.rollout(); }
+  uint32_t servers() const { return tally.servers; }
+  bool proof_fresh() const { return proof_issued_at > last_change; }
+  // Nothing runs and nothing is waited for: a paused coordinator may go home.
+  bool quiet() const { return open_operations.empty() && open_probes.empty() && open_timers.empty(); }
+  // null when the plan has no such node.
+  const NodeState* Find(std::string_view name) const;
+};
+
+// What a server's agent proved in the last round; null when there was none.
+const v1::ServerProof* ProofOf(const State& state, const NodeState& server);
+
+}  // namespace k3saga::core
