@@ -1,0 +1,26 @@
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "coordinator/journal/database.h"
+
+namespace k3saga::journal {
+
+// A file of ours carries this in its header (PRAGMA application_id): "k3sj".
+inline constexpr int64_t kApplicationId = 0x6b33736a;
+
+// The SQL that leads from schema version N (its place in the list) to N + 1. Only ever grows at its end.
+using Migrations = std::vector<const char*>;
+const Migrations& JournalMigrations();
+
+// Brings the file to the newest version, each step in a transaction of its own together with its number.
+// Refuses, without having written: foreign files, files newer than `migrations`.
+absl::Status MigrateForward(Database& database, const Migrations& migrations);
+
+// For readers: the file must be ours and at the newest version.
+absl::Status CheckSchema(Database& database, const Migrations& migrations);
+
+}  // namespace k3saga::journal
