@@ -1,0 +1,73 @@
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k3saga {
+
+// Files that survive a power cut. "Durable" means: after ok() the new content is there whatever happens;
+// before, the old one is, whole. Every error names the path and the system's word for it; a missing file is
+// kNotFound, a full disk kResourceExhausted. Thread-safe; two writers of one path leave one of the two
+// contents.
+
+constexpr uint64_t kDefaultReadCap = 16ull << 20;
+
+// The whole file; kOutOfRange when it is larger than `cap`.
+absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t cap = kDefaultReadCap);
+
+bool Exists(const std::string& path);       // follows symlinks
+bool IsDirectory(const std::string& path);  // follows symlinks
+bool IsExecutableFile(const std::string& path);
+
+struct WriteOptions {
+  mode_t mode = 0600;
+  // Where the path exists already its mode and owner win over `mode` (a configuration file stays whose it
+  // was).
+  bool keep_mode_and_owner = false;
+};
+
+// Durable: temporary file beside it, fsync, rename, fsync of the folder. A symlink at `path` is replaced, not
+// followed.
+absl::Status WriteFileDurably(const std::string& path, std::string_view content,
+                              const WriteOptions& options = {});
+
+// Durable copy with mode, owner and SELinux label of `from`; `to` appears whole or not at all.
+absl::Status CopyFileDurably(const std::string& from, const std::string& to);
+
+// Durable rename on one file system.
+absl::Status RenameDurably(const std::string& from, const std::string& to);
+
+// Removing what is not there is fine.
+absl::Status RemoveFileDurably(const std::string& path);
+// Never follows a symlink out of the tree.
+absl::Status RemoveTree(const std::string& path);
+
+absl::Status MakeDirectories(const std::string& path, mode_t mode = 0700);
+absl::Status SyncDirectory(const std::string& path);
+
+// Names (not paths) of what a folder holds, sorted; kNotFound when it is missing.
+absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
+
+// Lower-case hex.
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+std::string Sha256Of(std::string_view data);
+
+absl::StatusOr<uint64_t> FileSize(const std::string& path);
+
+// Bytes that an unprivileged writer may still use on the file system of `path`, or of its nearest existing
+// parent.
+absl::StatusOr<uint64_t> FreeBytes(const std::string& path);
+
+// "/a" + "b" = "/a/b"; an absolute `name` is taken below `folder` as well (that is what a root prefix means).
+std::string JoinPath(std::string_view folder, std::string_view name);
+std::string BaseName(std::string_view path);
+std::string DirName(std::string_view path);
+
+}  // namespace k3saga
