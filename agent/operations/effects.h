@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string_view>
 
 #include "agent/operations/machine.h"
@@ -15,8 +16,10 @@ class EffectContext {
 
   // Until the deadline; zero once it has passed. Effects return soon (seconds) after it has.
   virtual std::chrono::milliseconds Remaining() const = 0;
-  // Deadline passed, cancelled, or the agent is going down: return kInterrupted.
-  virtual bool Stopped() const = 0;
+  // Asked for when the operation was cancelled or the process is going down: return kInterrupted.
+  virtual std::stop_token StopToken() const = 0;
+  // Either of the two.
+  bool Stopped() const { return StopToken().stop_requested() || Remaining() <= std::chrono::milliseconds(0); }
   // Sleeps; wakes early and returns false when Stopped.
   virtual bool Wait(std::chrono::milliseconds duration) = 0;
   // For whoever watches. `percent` 0 when unknown. Cheap to call often.

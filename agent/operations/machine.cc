@@ -141,10 +141,10 @@ bool MayPutBack(const Record& record) {
 // like.
 void SettleRecord(Record& record, Input input, v1::Outcome::NodeState left, v1::Reason reason) {
   const bool came_back = record.turned && (input & kGood) != 0;
-  if (!record.turned) {
-    record.outcome.set_code(CodeFor(input));
-  } else if (left != v1::Outcome::UNTOUCHED) {
-    record.outcome.set_code(v1::Outcome::FAILED);  // a refusal that could not leave the node as it was
+  if (!record.turned) record.outcome.set_code(CodeFor(input));
+  // A refusal promises that nothing was done.
+  if (record.outcome.code() == v1::Outcome::REFUSED && left != v1::Outcome::UNTOUCHED) {
+    record.outcome.set_code(v1::Outcome::FAILED);
   }
   if (record.outcome.code() != v1::Outcome::SUCCEEDED && !came_back) {
     if (record.turned) {
