@@ -1,0 +1,76 @@
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/node/configuration.h"
+#include "agent/node/host_paths.h"
+#include "agent/node/installation.h"
+#include "agent/node/systemd.h"
+
+namespace k3saga::node {
+
+// What an install is about to replace, kept durably under <state>/kept/ROLLOUT until the rollout is
+// confirmed: binary, unit, environment file, killall and uninstall scripts, symlinks, images archive, and a
+// manifest with hashes.
+struct KeptFile {
+  enum class Kind { kFile, kSymlink, kAbsent };
+  std::string path;  // where it was and goes back to
+  Kind kind = Kind::kFile;
+  std::string sha256;   // kFile
+  std::string target;   // kSymlink
+  std::string kept_as;  // name in the kept folder; "" when only listed (drop-ins)
+};
+
+struct KeptManifest {
+  std::string rollout;
+  std::string unit;
+  std::string unit_file;
+  std::string binary;
+  std::string version;  // that ran, or that the binary was
+  bool was_running = false;
+  bool was_enabled = false;
+  std::vector<KeptFile> files;
+  ConfigurationMeaning meaning;  // what unit and environment meant
+};
+
+class KeptFiles {
+ public:
+  explicit KeptFiles(StatePaths state);
+
+  // Idempotent: what a rollout kept first is what it keeps; a second call (the same or a later attempt)
+  // changes nothing. NOT_KEPT when there is nothing sound to keep (no unit), DISK_SPACE when it does not fit.
+  absl::StatusOr<KeptManifest> Keep(std::string_view rollout, const K3sInstallation& installation);
+  // NOT_KEPT when there is none for this rollout. The manifest is verified against the kept files' hashes.
+  absl::StatusOr<KeptManifest> Read(std::string_view rollout) const;
+
+  // Puts every file back, atomically each, and what was absent away; skips what is right already; reloads
+  // systemd. Does not restart anything. Idempotent. `changed` (optional) says whether anything was to be
+  // done.
+  absl::Status Restore(std::string_view rollout, Systemd& systemd, bool* changed = nullptr);
+
+  // Only unit and environment file: what a second run of the installer has to find when the first one died in
+  // the middle.
+  absl::Status RestoreConfiguration(std::string_view rollout, Systemd& systemd);
+
+  // Where the kept copy of the file at `path` is; kNotFound.
+  absl::StatusOr<std::string> KeptCopy(std::string_view rollout, std::string_view path) const;
+
+  // An installer deletes the unit before it writes a new one: when this node's unit or environment file is
+  // gone although some rollout kept it, the newest such one is put back. True when something was repaired.
+  absl::StatusOr<bool> RepairMissingUnit(Systemd& systemd);
+
+  std::vector<std::string> Rollouts() const;  // with a whole manifest, oldest first
+  // Drops all but the newest `count` and the named one.
+  absl::Status Prune(size_t count, std::string_view except);
+
+ private:
+  std::string Folder(std::string_view rollout) const;
+  const StatePaths state_;
+};
+
+}  // namespace k3saga::node

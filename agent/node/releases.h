@@ -1,0 +1,65 @@
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/node/host_paths.h"
+#include "agent/node/process_check.h"
+#include "k3saga/v1/operation.pb.h"
+
+namespace k3saga::node {
+
+// A release on this node's disk, verified: binary hash against the release's checksum file, and the binary
+// itself asked for its version.
+struct StagedRelease {
+  std::string version;
+  std::string folder;     // <state>/staged/VERSION
+  std::string binary;     // executable
+  std::string sha256;     // of the binary
+  std::string images;     // "" when none was staged
+  std::string installer;  // "" for installer kind NONE
+};
+
+struct StageOptions {
+  std::chrono::milliseconds deadline{600'000};
+  uint64_t size_cap = 4ull << 30;  // of one file
+  // Called now and then with bytes of the current file; false stops (kCancelled). `total` 0 when unknown.
+  std::function<bool(std::string_view file, uint64_t done, uint64_t total)> progress = {};
+};
+
+// The releases kept beside the running one. Staging is idempotent: what is verified stays, what was cut is
+// resumed. Errors carry typed reasons (RELEASE_UNAVAILABLE, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, DISK_SPACE,
+// WRONG_VERSION_RUNNING). One Stage or Drop at a time; Find any time.
+class ReleaseStore {
+ public:
+  ReleaseStore(StatePaths state, ProcessInspector* processes);
+
+  // Sources are tried in order; a checksum that does not match throws the file away and tries the next one.
+  absl::StatusOr<StagedRelease> Stage(const v1::Release& release, const StageOptions& options);
+  // kNotFound unless it was verified.
+  absl::StatusOr<StagedRelease> Find(std::string_view version) const;
+  std::vector<std::string> Versions() const;  // verified ones
+  absl::Status Drop(std::string_view version);
+
+ private:
+  absl::Status StageBinary(const v1::Release& release, const std::string& folder, const StageOptions& options,
+                           StagedRelease* staged);
+  absl::Status StageInstaller(const v1::Installer& installer, const std::string& folder,
+                              const StageOptions& options, StagedRelease* staged);
+
+  const StatePaths state_;
+  ProcessInspector* const processes_;
+};
+
+// "HASH  FILE" (or "HASH *FILE") lines; "" when the file is not named. kInvalidArgument: named with something
+// that is no SHA-256.
+absl::StatusOr<std::string> FindChecksum(std::string_view checksum_file, std::string_view file_name);
+
+}  // namespace k3saga::node
