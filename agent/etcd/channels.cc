@@ -4,28 +4,19 @@
 #include <absl/strings/match.h>
 #include <absl/strings/strip.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
+#include "common/host/files.h"
 #include "common/status_macros.h"
 
 namespace k3saga::etcd {
 namespace {
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file || content.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": cannot be read (", std::strerror(errno), "); is this a k3s server with etcd?"));
-  }
-  return content;
-}
+constexpr int kRefusalMillis = 500;
 
 struct HostPort {
   std::string host;
@@ -94,17 +85,24 @@ bool ConnectionRefused(std::string_view address) {
   if (fd < 0) {
     return false;
   }
-  // The own member listens on this machine: the kernel's answer is there before connect() returns.
-  const bool refused = connect(fd, found->ai_addr, found->ai_addrlen) != 0 && errno == ECONNREFUSED;
+  int error = connect(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    // The own member is on this machine: the answer takes no time.
+    pollfd wait{.fd = fd, .events = POLLOUT, .revents = 0};
+    socklen_t size = sizeof(error);
+    if (poll(&wait, 1, kRefusalMillis) == 1) {
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+  }
   close(fd);
-  return refused;
+  return error == ECONNREFUSED;
 }
 
 absl::Status Channels::Refresh() {
   Pems pems;
-  K3SAGA_ASSIGN_OR_RETURN(pems.ca, ReadPem(access_.ca_file));
-  K3SAGA_ASSIGN_OR_RETURN(pems.certificate, ReadPem(access_.certificate_file));
-  K3SAGA_ASSIGN_OR_RETURN(pems.key, ReadPem(access_.key_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.ca, ReadFile(access_.ca_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.certificate, ReadFile(access_.certificate_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.key, ReadFile(access_.key_file));
   const std::lock_guard lock(mutex_);
   if (credentials_ == nullptr || !(pems == pems_)) {
     channels_.clear();
