@@ -9,9 +9,12 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tests/support/eventually.h"
+
 namespace k3saga::testing {
 
-ChildProcess::ChildProcess(const std::vector<std::string>& argv, const std::string& log_file) {
+ChildProcess::ChildProcess(const std::vector<std::string>& argv, const std::string& log_file,
+                           const std::vector<std::string>& environment) {
   std::vector<char*> pointers;
   pointers.reserve(argv.size() + 1);
   for (const std::string& argument : argv) {
@@ -25,6 +28,9 @@ ChildProcess::ChildProcess(const std::vector<std::string>& argv, const std::stri
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(log, 1);
     dup2(log, 2);
+    for (const std::string& variable : environment) {
+      putenv(const_cast<char*>(variable.c_str()));
+    }
     execv(pointers[0], pointers.data());
     _exit(127);
   }
@@ -47,6 +53,22 @@ void ChildProcess::Kill() {
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = 0;
+}
+
+void ChildProcess::Signal(int signal) const {
+  if (pid_ != 0) {
+    kill(pid_, signal);
+  }
+}
+
+int ChildProcess::Wait(std::chrono::seconds limit) {
+  int status = 0;
+  const pid_t child = pid_;
+  if (child == 0 || !Eventually([&] { return waitpid(child, &status, WNOHANG) == child; }, limit)) {
+    return -1;
+  }
+  pid_ = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 void ChildProcess::Freeze() const { kill(pid_, SIGSTOP); }

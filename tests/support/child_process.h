@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace k3saga::testing {
 class ChildProcess {
  public:
   ChildProcess() = default;
-  ChildProcess(const std::vector<std::string>& argv, const std::string& log_file);
+  // `environment` ("KEY=value") is added to the test's own.
+  ChildProcess(const std::vector<std::string>& argv, const std::string& log_file,
+               const std::vector<std::string>& environment = {});
   ~ChildProcess() { Kill(); }
   ChildProcess(ChildProcess&& other) noexcept : pid_(other.pid_) { other.pid_ = 0; }
   ChildProcess& operator=(ChildProcess&& other) noexcept;
@@ -20,6 +23,9 @@ class ChildProcess {
   bool started() const { return pid_ != 0; }
   // SIGKILL, and waits for its end.
   void Kill();
+  void Signal(int signal) const;
+  // Its exit code, or 128 + the signal that ended it; -1 when it still runs after `limit`.
+  int Wait(std::chrono::seconds limit);
   // SIGSTOP and SIGCONT: a process that hangs.
   void Freeze() const;
   void Thaw() const;
