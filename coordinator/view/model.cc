@@ -1,0 +1,201 @@
+#include "coordinator/view/model.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "common/reason.h"
+#include "coordinator/view/words.h"
+
+namespace k3saga::view {
+namespace {
+
+constexpr v1::Step kForwardSteps[] = {v1::STEP_PREFLIGHT,       v1::STEP_STAGE_RELEASE,   v1::STEP_BACKUP,
+                                      v1::STEP_UPGRADE_SERVERS, v1::STEP_UPGRADE_WORKERS, v1::STEP_VERIFY};
+
+bool LeftTheWayForward(const core::State& state) {
+  return state.ended() ||
+         std::any_of(state.steps.begin(), state.steps.end(), [](const core::StepState& step) {
+           return step.step == v1::STEP_RESTORE_FROM_BACKUP || step.step == v1::STEP_CLEAN_UP;
+         });
+}
+
+Standing StandingOf(const core::State& state, size_t entered) {
+  if (entered + 1 < state.steps.size()) {
+    // Whoever enters a step because of something leaves the one before it unfinished.
+    return state.steps[entered + 1].because.code() == v1::REASON_UNSPECIFIED ? Standing::kDone
+                                                                             : Standing::kFailed;
+  }
+  if (!state.ended()) return Standing::kRunning;
+  const bool way_back_done = state.steps[entered].step == v1::STEP_RESTORE_FROM_BACKUP
+                                 ? state.result == v1::RolloutEnded::COMPENSATED
+                                 : state.steps[entered].step == v1::STEP_CLEAN_UP;
+  return state.result == v1::RolloutEnded::SUCCEEDED || way_back_done ? Standing::kDone : Standing::kFailed;
+}
+
+void Count(const core::State& state, StepRow* row) {
+  switch (row->step) {
+    case v1::STEP_STAGE_RELEASE:
+      row->total = static_cast<uint32_t>(state.nodes.size());
+      row->done = static_cast<uint32_t>(
+          std::count_if(state.nodes.begin(), state.nodes.end(),
+                        [](const core::NodeState& node) { return node.staged || node.plan->at_target(); }));
+      break;
+    case v1::STEP_UPGRADE_SERVERS:
+      row->total = state.tally.servers;
+      row->done = state.tally.servers_moved;
+      break;
+    case v1::STEP_UPGRADE_WORKERS:
+      row->total = state.tally.workers_to_upgrade;
+      row->done = state.tally.workers_upgraded;
+      break;
+    default:
+      break;
+  }
+}
+
+std::vector<StepRow> BuildSteps(const core::State& state, int64_t now_ms) {
+  std::vector<StepRow> rows;
+  for (size_t i = 0; i < state.steps.size(); ++i) {
+    const core::StepState& entered = state.steps[i];
+    StepRow row;
+    row.step = entered.step;
+    row.standing = StandingOf(state, i);
+    const int64_t end = entered.left_ms != 0 ? entered.left_ms : state.ended() ? state.ended_ms : now_ms;
+    row.elapsed_ms = std::max<int64_t>(0, end - entered.entered_ms);
+    if (entered.because.code() != v1::REASON_UNSPECIFIED) row.because = Describe(entered.because);
+    Count(state, &row);
+    rows.push_back(std::move(row));
+  }
+  for (v1::Step step : kForwardSteps) {
+    const bool entered = std::any_of(state.steps.begin(), state.steps.end(),
+                                     [step](const core::StepState& seen) { return seen.step == step; });
+    if (entered) continue;
+    StepRow row;
+    row.step = step;
+    row.standing = LeftTheWayForward(state) ? Standing::kSkipped : Standing::kPending;
+    Count(state, &row);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string VersionOf(const core::NodeState& node, const v1::Plan& plan) {
+  switch (node.fate) {
+    case core::Fate::kMoved:
+      return plan.to_version();
+    case core::Fate::kAsFound:
+    case core::Fate::kBack:
+      return node.plan->from_version();
+    case core::Fate::kTouching:
+    case core::Fate::kBroken:
+    case core::Fate::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+Standing StandingOf(const core::NodeState& node, core::Phase phase) {
+  switch (phase) {
+    case core::Phase::kUpgraded:
+    case core::Phase::kUnchanged:
+    case core::Phase::kPutBack:
+      return Standing::kDone;
+    case core::Phase::kFailed:
+      return Standing::kFailed;
+    case core::Phase::kSkipped:
+      return Standing::kSkipped;
+    case core::Phase::kPending:
+    case core::Phase::kStaged:
+      return node.failed ? Standing::kFailed : Standing::kPending;
+    default:
+      return Standing::kRunning;
+  }
+}
+
+std::string ProgressWords(const v1::Progress& progress) {
+  std::string words = progress.phase();
+  if (progress.percent() > 0) absl::StrAppend(&words, " ", progress.percent(), " %");
+  if (!progress.detail().empty()) absl::StrAppend(&words, words.empty() ? "" : ": ", progress.detail());
+  return words;
+}
+
+std::string JoinReasons(const std::vector<v1::Reason>& reasons) {
+  std::string text;
+  for (const v1::Reason& reason : reasons) absl::StrAppend(&text, text.empty() ? "" : "; ", Describe(reason));
+  return text;
+}
+
+NodeRow BuildNode(const core::State& state, const core::NodeState& node, const Telemetry& telemetry) {
+  NodeRow row;
+  row.name = node.name();
+  row.role = node.plan->role();
+  row.phase = core::PhaseOf(node);
+  row.standing = StandingOf(node, row.phase);
+  row.version = VersionOf(node, state.plan());
+  row.ours = node.cordon == core::Cordon::kOurs;
+  const auto heard = telemetry.find(row.name);
+  if (node.failed || row.phase == core::Phase::kFailed || row.phase == core::Phase::kPutBack ||
+      row.phase == core::Phase::kSkipped || row.phase == core::Phase::kWaitingToRetry) {
+    row.reason = node.reason;
+    if (node.reason.code() != v1::REASON_UNSPECIFIED) row.note = Describe(node.reason);
+  } else if (!state.ended() && state.held_node == row.name && !state.held.empty()) {
+    row.reason = state.held.front();
+    row.note = absl::StrCat("waits: ", JoinReasons(state.held));
+  } else if (heard != telemetry.end() && state.open_operations.count(heard->second.sequence) > 0) {
+    row.note = ProgressWords(heard->second.progress);
+  } else if (row.phase == core::Phase::kUnchanged) {
+    row.note = "ran the target before";
+  } else if (node.cordon == core::Cordon::kTheirs) {
+    row.note = "cordoned before, stays so";
+  }
+  return row;
+}
+
+}  // namespace
+
+Model BuildModel(const core::State& state, const Telemetry& telemetry, int64_t now_ms) {
+  Model model;
+  model.rollout = state.rollout();
+  model.cluster = state.plan().cluster();
+  model.from = state.plan().from_version();
+  model.to = state.plan().to_version();
+  model.holder = state.holder;
+  model.headline = state.ended()    ? Headline::kEnded
+                   : state.aborting ? Headline::kAborting
+                   : !state.paused  ? Headline::kRunning
+                   : state.quiet()  ? Headline::kPaused
+                                    : Headline::kPausing;
+  model.result = state.result;
+  model.reason =
+      state.ended() && state.end_reason.code() != v1::REASON_UNSPECIFIED ? state.end_reason : state.stop;
+  model.created_ms = state.created_ms;
+  model.elapsed_ms = std::max<int64_t>(0, (state.ended() ? state.ended_ms : now_ms) - state.created_ms);
+  model.past_return = state.past_return;
+  model.steps = BuildSteps(state, now_ms);
+  for (const core::NodeState& node : state.nodes) model.nodes.push_back(BuildNode(state, node, telemetry));
+  if (!state.ended()) {
+    model.held_node = state.held_node;
+    model.held = state.held;
+  }
+  model.backups = state.backups;
+  return model;
+}
+
+std::string HeadlineWord(const Model& model) {
+  switch (model.headline) {
+    case Headline::kRunning:
+      return "running";
+    case Headline::kPausing:
+      return "pausing";
+    case Headline::kPaused:
+      return "paused";
+    case Headline::kAborting:
+      return "aborting";
+    case Headline::kEnded:
+      return ResultKey(model.result);
+  }
+  return "unknown";
+}
+
+}  // namespace k3saga::view
