@@ -12,6 +12,8 @@
 
 namespace k3saga::fleet {
 
+class CallRegistry;
+
 struct AgentAddress {
   std::string node;
   std::string target;  // "ipv4:10.0.0.11:7440" or "ipv6:[fd00::11]:7440"
@@ -48,10 +50,16 @@ class GrpcFleet final : public Fleet {
 
  private:
   class Channels;
-  class Calls;
 
-  std::unique_ptr<Calls> calls_;
+  static absl::Status NoSuchNode(const std::string& node);
+  template <typename Reply>
+  CallHandle Answer(const std::string& node, absl::StatusOr<Reply> answer, Done<Reply> done);
+  template <typename Request, typename Reply, typename Method>
+  CallHandle Ask(const std::string& node, Method method, const Request& request,
+                 std::chrono::milliseconds timeout, Done<Reply> done);
+
   std::unique_ptr<Channels> channels_;
+  const std::shared_ptr<CallRegistry> calls_;
 };
 
 }  // namespace k3saga::fleet
