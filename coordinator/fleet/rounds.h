@@ -25,8 +25,8 @@ struct FactsRound {
   size_t at_a_time = 256;                     // a cold mutual-TLS call costs milliseconds of our processor
 };
 
-// Asks all of them in parallel; `done` hears the answers in the order of `nodes`. Ends in bounded time: the
-// timeout for every `at_a_time` nodes. Destroy the handle to give up.
+// Asks all of them (at least one) in parallel; `done` hears the answers in the order of `nodes`. Ends in
+// bounded time: the timeout for every `at_a_time` nodes. Destroy the handle to give up.
 [[nodiscard]] CallHandle GatherFacts(Fleet& fleet, FactsRound round,
                                      std::function<void(std::vector<FactsAnswer>)> done);
 
@@ -37,9 +37,9 @@ struct ProbeRound {
   std::chrono::milliseconds timeout{5'000};
 };
 
-// One proof per server, in the order of `servers`; an agent that did not answer in time counts as
-// reachable=false, with the reason as its note. When the server that was asked for the Node objects has none
-// to tell, ready ones are asked one after the other.
+// One proof per server (at least one), in the order of `servers`; an agent that did not answer in time counts
+// as reachable=false, with the reason as its note. When the server that was asked for the Node objects has
+// none to tell, ready ones are asked one after the other.
 [[nodiscard]] CallHandle ProbeServers(Fleet& fleet, ProbeRound round,
                                       std::function<void(std::vector<v1::ServerProof>)> done);
 

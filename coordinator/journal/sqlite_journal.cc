@@ -13,29 +13,8 @@ CrashPoint kAfterCommit("journal.after_commit");
 
 std::string LockPath(std::string_view path) { return absl::StrCat(std::string(path), ".lock"); }
 
-// Sets what durability rests on and believes only what is read back.
-absl::Status SetDurable(Database& database) {
-  K3SAGA_ASSIGN_OR_RETURN(const std::string mode, database.QueryText("PRAGMA journal_mode = WAL"));
-  K3SAGA_RETURN_IF_ERROR(database.Execute("PRAGMA synchronous = FULL"));
-  K3SAGA_ASSIGN_OR_RETURN(const int64_t synchronous, database.QueryInteger("PRAGMA synchronous"));
-  if (mode != "wal" || synchronous != 2) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        database.path(), ": SQLite runs with journal_mode=", mode, " and synchronous=", synchronous,
-        " where wal and 2 (FULL) were asked for; the file system may not support it: use a state ",
-        "folder on a local disk"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckIntegrity(Database& database) {
-  K3SAGA_ASSIGN_OR_RETURN(const std::string verdict, database.QueryText("PRAGMA quick_check(1)"));
-  if (verdict == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(database.path(), " is damaged (", verdict,
-                                          ") and was left as it is: restore a copy of it, or move it away"));
-}
-
-absl::StatusOr<v1::Event> ParseEvent(const Database& database, std::string_view rollout, int64_t number,
-                                     const std::string& body) {
+absl::StatusOr<v1::Event> ParseEvent(const sqlite::Database& database, std::string_view rollout,
+                                     int64_t number, const std::string& body) {
   v1::Event event;
   const std::string where =
       absl::StrCat(database.path(), ": event ", number, " of rollout ", std::string(rollout));
@@ -49,7 +28,7 @@ absl::StatusOr<v1::Event> ParseEvent(const Database& database, std::string_view 
 
 }  // namespace
 
-SqliteJournal::SqliteJournal(Database database, std::optional<WriterLock> lock)
+SqliteJournal::SqliteJournal(sqlite::Database database, std::optional<WriterLock> lock)
     : database_(std::move(database)), lock_(std::move(lock)) {}
 
 absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToWrite(std::string_view path,
@@ -57,12 +36,13 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToWrite(std::s
   const std::string folder = DirName(path);
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(folder, 0700));
   K3SAGA_ASSIGN_OR_RETURN(WriterLock lock, WriterLock::Take(LockPath(path), me));
-  K3SAGA_ASSIGN_OR_RETURN(Database database, Database::Open(path, Database::Mode::kWrite));
+  K3SAGA_ASSIGN_OR_RETURN(sqlite::Database database,
+                          sqlite::Database::Open(path, sqlite::Database::Mode::kWrite));
   // Looks before it writes: setting the journal mode changes the file's header.
-  K3SAGA_RETURN_IF_ERROR(SchemaVersion(database, JournalMigrations()).status());
-  K3SAGA_RETURN_IF_ERROR(CheckIntegrity(database));
-  K3SAGA_RETURN_IF_ERROR(SetDurable(database));
-  K3SAGA_RETURN_IF_ERROR(MigrateForward(database, JournalMigrations()));
+  K3SAGA_RETURN_IF_ERROR(sqlite::SchemaVersion(database, JournalSchema()).status());
+  K3SAGA_RETURN_IF_ERROR(sqlite::CheckIntegrity(database));
+  K3SAGA_RETURN_IF_ERROR(sqlite::SetDurable(database));
+  K3SAGA_RETURN_IF_ERROR(sqlite::MigrateForward(database, JournalSchema()));
   K3SAGA_RETURN_IF_ERROR(SyncDirectory(folder));  // SQLite syncs what is in a new file, not its name
   return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database), std::move(lock)));
 }
@@ -72,8 +52,9 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToRead(std::st
     return absl::NotFoundError(
         absl::StrCat("no rollout was ever run from here (no ", std::string(path), ")"));
   }
-  K3SAGA_ASSIGN_OR_RETURN(Database database, Database::Open(path, Database::Mode::kRead));
-  K3SAGA_RETURN_IF_ERROR(CheckSchema(database, JournalMigrations()));
+  K3SAGA_ASSIGN_OR_RETURN(sqlite::Database database,
+                          sqlite::Database::Open(path, sqlite::Database::Mode::kRead));
+  K3SAGA_RETURN_IF_ERROR(sqlite::CheckSchema(database, JournalSchema()));
   return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database), std::nullopt));
 }
 
@@ -87,7 +68,7 @@ absl::Status SqliteJournal::Announce(std::string_view socket) {
 }
 
 absl::StatusOr<uint64_t> SqliteJournal::CountEvents(std::string_view rollout) const {
-  K3SAGA_ASSIGN_OR_RETURN(Statement count,
+  K3SAGA_ASSIGN_OR_RETURN(sqlite::Statement count,
                           database_.Prepare("SELECT coalesce(max(number), 0) FROM event WHERE rollout = ?"));
   count.Bind(1, rollout);
   K3SAGA_ASSIGN_OR_RETURN(const bool row, count.Step());
@@ -97,7 +78,7 @@ absl::StatusOr<uint64_t> SqliteJournal::CountEvents(std::string_view rollout) co
 absl::Status SqliteJournal::InsertAll(std::string_view rollout, uint64_t after,
                                       const std::vector<v1::Event>& events) {
   K3SAGA_ASSIGN_OR_RETURN(
-      Statement insert,
+      sqlite::Statement insert,
       database_.Prepare("INSERT INTO event (rollout, number, kind, body) VALUES (?, ?, ?, ?)"));
   v1::Event read_back;
   for (size_t i = 0; i < events.size(); ++i) {
@@ -124,7 +105,7 @@ absl::Status SqliteJournal::Append(std::string_view rollout, uint64_t after,
     return absl::FailedPreconditionError(absl::StrCat(database_.path(), " was opened to read, not to write"));
   }
   if (events.empty()) return absl::OkStatus();
-  Transaction transaction(database_);
+  sqlite::Transaction transaction(database_);
   K3SAGA_RETURN_IF_ERROR(transaction.Begin());
   K3SAGA_ASSIGN_OR_RETURN(const uint64_t there, CountEvents(rollout));
   if (there != after) {
@@ -141,7 +122,7 @@ absl::Status SqliteJournal::Append(std::string_view rollout, uint64_t after,
 
 absl::StatusOr<std::vector<v1::Event>> SqliteJournal::Read(std::string_view rollout) const {
   K3SAGA_ASSIGN_OR_RETURN(
-      Statement select,
+      sqlite::Statement select,
       database_.Prepare("SELECT number, body FROM event WHERE rollout = ? ORDER BY number"));
   select.Bind(1, rollout);
   std::vector<v1::Event> events;
@@ -164,10 +145,10 @@ absl::StatusOr<std::vector<v1::Event>> SqliteJournal::Read(std::string_view roll
 
 absl::StatusOr<std::vector<RolloutSummary>> SqliteJournal::List() const {
   K3SAGA_ASSIGN_OR_RETURN(
-      Statement select,
+      sqlite::Statement select,
       database_.Prepare("SELECT rollout, max(number) FROM event GROUP BY rollout ORDER BY rollout DESC"));
   // What a summary needs: the events that begin, continue and end a rollout, and its last one.
-  K3SAGA_ASSIGN_OR_RETURN(Statement telling,
+  K3SAGA_ASSIGN_OR_RETURN(sqlite::Statement telling,
                           database_.Prepare("SELECT number, body FROM event WHERE rollout = ?1 AND "
                                             "(kind IN (?2, ?3, ?4) OR number = ?5) ORDER BY number"));
   std::vector<RolloutSummary> rollouts;

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "coordinator/journal/database.h"
+#include "common/sqlite/database.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/journal/writer_lock.h"
 
@@ -36,12 +36,12 @@ class SqliteJournal final : public Journal {
   absl::Status Announce(std::string_view socket);
 
  private:
-  SqliteJournal(Database database, std::optional<WriterLock> lock);
+  SqliteJournal(sqlite::Database database, std::optional<WriterLock> lock);
 
   absl::StatusOr<uint64_t> CountEvents(std::string_view rollout) const;
   absl::Status InsertAll(std::string_view rollout, uint64_t after, const std::vector<v1::Event>& events);
 
-  mutable Database database_;
+  mutable sqlite::Database database_;
   std::optional<WriterLock> lock_;  // writers only
 };
 

@@ -192,12 +192,15 @@ TEST_F(SqliteJournalTest, WhatIsNotAJournalIsRefusedAndLeftAsItIs) {
   {
     const std::string path = dir_ / "newer.db";
     ASSERT_NE(Writer(path), nullptr);
-    ASSERT_TRUE(Database::Open(path, Database::Mode::kWrite)->Execute("PRAGMA user_version = 99").ok());
+    ASSERT_TRUE(sqlite::Database::Open(path, sqlite::Database::Mode::kWrite)
+                    ->Execute("PRAGMA user_version = 99")
+                    .ok());
     newer = *ReadFile(path);
   }
   {
     const std::string path = dir_ / "foreign.db";
-    ASSERT_TRUE(Database::Open(path, Database::Mode::kWrite)->Execute("CREATE TABLE t (x)").ok());
+    ASSERT_TRUE(
+        sqlite::Database::Open(path, sqlite::Database::Mode::kWrite)->Execute("CREATE TABLE t (x)").ok());
     foreign = *ReadFile(path);
   }
   {
@@ -229,8 +232,9 @@ TEST_F(SqliteJournalTest, WhatIsNotAJournalIsRefusedAndLeftAsItIs) {
 
 TEST_F(SqliteJournalTest, AMissingEventIsNoticed) {
   ASSERT_TRUE(Writer()->Append(kRollout, 0, {CreatedEvent(kRollout), HeldEvent("a"), HeldEvent("b")}).ok());
-  ASSERT_TRUE(
-      Database::Open(path_, Database::Mode::kWrite)->Execute("DELETE FROM event WHERE number = 2").ok());
+  ASSERT_TRUE(sqlite::Database::Open(path_, sqlite::Database::Mode::kWrite)
+                  ->Execute("DELETE FROM event WHERE number = 2")
+                  .ok());
   auto read = Reader()->Read(kRollout);
   EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(read.status().message()), HasSubstr("event 2"));
@@ -239,7 +243,7 @@ TEST_F(SqliteJournalTest, AMissingEventIsNoticed) {
 TEST_F(SqliteJournalTest, AnEventOfANewerProgramIsRefusedNotSkipped) {
   ASSERT_TRUE(Writer()->Append(kRollout, 0, {CreatedEvent(kRollout)}).ok());
   // Field 999, a string: a kind of event that this program does not know.
-  ASSERT_TRUE(Database::Open(path_, Database::Mode::kWrite)
+  ASSERT_TRUE(sqlite::Database::Open(path_, sqlite::Database::Mode::kWrite)
                   ->Execute("INSERT INTO event VALUES ('20260131-142507-4f2a', 2, 999, x'ba3e0161')")
                   .ok());
   auto read = Reader()->Read(kRollout);
