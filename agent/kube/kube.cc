@@ -1,0 +1,258 @@
+#include "agent/kube/kube.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "agent/kube/api.h"
+#include "agent/kube/drainer.h"
+#include "agent/kube/http.h"
+#include "agent/kube/kubeconfig.h"
+#include "agent/kube/nodes.h"
+#include "agent/kube/objects.h"
+#include "agent/kube/obstacles.h"
+#include "common/reason.h"
+#include "common/status_macros.h"
+
+namespace k3saga::kube {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The checks that a /readyz body shows as failing: "[-]etcd failed: reason withheld".
+std::string FailingChecks(const std::string& body) {
+  std::vector<std::string> failing;
+  for (const absl::string_view line : absl::StrSplit(body, '\n')) {
+    if (absl::StartsWith(line, "[-]")) {
+      const absl::string_view name = line.substr(3);
+      failing.emplace_back(name.substr(0, name.find(' ')));
+    }
+  }
+  return absl::StrJoin(failing, ", ");
+}
+
+// The identity of a file's content: another one when it was written again.
+struct FileStamp {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  int64_t modified_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
+FileStamp StampOf(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return {};
+  }
+  return {.device = info.st_dev,
+          .inode = info.st_ino,
+          .size = info.st_size,
+          .modified_ns = info.st_mtim.tv_sec * int64_t{1'000'000'000} + info.st_mtim.tv_nsec};
+}
+
+// One kubeconfig's connections.
+struct Session {
+  Session(Kubeconfig config, const Clock& clock, Pauser& pauser)
+      : http({.ca_pem = config.ca_pem,
+              .certificate_pem = config.client_certificate_pem,
+              .key_pem = config.client_key_pem,
+              .bearer_token = config.token}),
+        api(config.server, http, clock, pauser) {}
+  HttpClient http;
+  Api api;
+};
+
+Component WorkloadOf(const char* kind, const Json& object, int64_t wanted, int64_t updated,
+                     int64_t available) {
+  const bool observed =
+      NumberAt(object, {"status", "observedGeneration"}) >= NumberAt(object, {"metadata", "generation"});
+  Component component{.kind = kind,
+                      .name = TextAt(object, {"metadata", "name"}),
+                      .ready = observed && updated >= wanted && available >= wanted,
+                      .detail = {}};
+  if (!component.ready) {
+    component.detail = observed
+                           ? absl::StrCat(available, " of ", wanted, " available, ", updated, " up to date")
+                           : "its change was not taken up yet";
+  }
+  return component;
+}
+
+Component DeploymentOf(const Json& object) {
+  return WorkloadOf("Deployment", object, NumberAt(object, {"spec", "replicas"}, 1),
+                    NumberAt(object, {"status", "updatedReplicas"}),
+                    NumberAt(object, {"status", "availableReplicas"}));
+}
+
+Component DaemonSetOf(const Json& object) {
+  return WorkloadOf("DaemonSet", object, NumberAt(object, {"status", "desiredNumberScheduled"}),
+                    NumberAt(object, {"status", "updatedNumberScheduled"}),
+                    NumberAt(object, {"status", "numberAvailable"}));
+}
+
+Component JobOf(const Json& object) {
+  Component component{.kind = "Job",
+                      .name = TextAt(object, {"metadata", "name"}),
+                      .ready = NumberAt(object, {"status", "succeeded"}) > 0,
+                      .detail = {}};
+  const int64_t failed = NumberAt(object, {"status", "failed"});
+  if (!component.ready) {
+    component.detail = failed > 0 ? absl::StrCat("failed ", failed, " times") : "not done yet";
+  }
+  return component;
+}
+
+class KubeClient final : public Kube {
+ public:
+  KubeClient(KubeconfigPath kubeconfig, const Clock& clock, Pauser& pauser)
+      : kubeconfig_(std::move(kubeconfig)), clock_(clock), pauser_(pauser) {}
+
+  absl::Status Ready(milliseconds timeout) override {
+    const auto session = Open();
+    if (!session.ok()) {
+      return NotReady(session.status().message());
+    }
+    Api::Request request;
+    request.path = "/readyz?verbose";
+    const auto answer = (*session)->api.SendOnce(request, timeout);
+    if (!answer.ok()) {
+      return NotReady(answer.status().message());
+    }
+    if (answer->status == 200) {
+      return absl::OkStatus();
+    }
+    const std::string failing = FailingChecks(answer->body);
+    return NotReady(absl::StrCat("/readyz answers ", answer->status, ": ",
+                                 failing.empty() ? MessageOf(*answer) : "failing: " + failing));
+  }
+
+  absl::StatusOr<std::string> ServerVersion(milliseconds timeout) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    K3SAGA_ASSIGN_OR_RETURN(const Answer answer,
+                            session->api.Get("/version", {.timeout = timeout, .stop = {}}));
+    return TextAt(answer.json, {"gitVersion"});
+  }
+
+  absl::StatusOr<std::vector<v1::KubeNode>> Nodes(const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return kube::Nodes(session->api, clock_, pauser_).All(patience);
+  }
+
+  absl::StatusOr<v1::CordonResult> Cordon(std::string_view node, std::string_view rollout,
+                                          const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return kube::Nodes(session->api, clock_, pauser_).Cordon(node, rollout, patience);
+  }
+
+  absl::Status Uncordon(std::string_view node, std::string_view rollout, const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return kube::Nodes(session->api, clock_, pauser_).Uncordon(node, rollout, patience);
+  }
+
+  absl::Status AwaitNode(std::string_view node, std::string_view version,
+                         const std::function<void(const std::string&)>& said,
+                         const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return kube::Nodes(session->api, clock_, pauser_).Await(node, version, said, patience);
+  }
+
+  absl::StatusOr<v1::DrainResult> Drain(std::string_view node, const v1::DrainPolicy& policy,
+                                        const std::function<void(const DrainState&)>& observe,
+                                        const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return Drainer({.api = &session->api, .clock = &clock_, .pauser = &pauser_, .observe = observe},
+                   std::string(node), policy, patience)
+        .Run();
+  }
+
+  absl::StatusOr<std::vector<v1::DrainObstacle>> DrainObstacles(const v1::DrainPolicy& policy,
+                                                                const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    std::string path = "/api/v1/pods";
+    if (!policy.pod_selector().empty()) {
+      absl::StrAppend(&path, "?labelSelector=", Escape(policy.pod_selector()));
+    }
+    K3SAGA_ASSIGN_OR_RETURN(const Json::array_t pod_objects, session->api.List(path, patience));
+    K3SAGA_ASSIGN_OR_RETURN(const std::string version, BudgetVersion(session->api, patience));
+    K3SAGA_ASSIGN_OR_RETURN(
+        const Json::array_t budget_objects,
+        session->api.List(absl::StrCat("/apis/policy/", version, "/poddisruptionbudgets"), patience));
+    std::vector<Pod> pods;
+    std::transform(pod_objects.begin(), pod_objects.end(), std::back_inserter(pods), &PodOf);
+    std::vector<Budget> budgets;
+    for (const Json& object : budget_objects) {
+      budgets.push_back(BudgetOf(object, version != "v1"));
+    }
+    return FindObstacles(pods, budgets, policy);
+  }
+
+  absl::StatusOr<std::vector<Component>> PackagedComponents(const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    static constexpr struct {
+      const char* path;
+      Component (*read)(const Json&);
+    } kKinds[] = {{"/apis/apps/v1/namespaces/kube-system/deployments", &DeploymentOf},
+                  {"/apis/apps/v1/namespaces/kube-system/daemonsets", &DaemonSetOf},
+                  {"/apis/batch/v1/namespaces/kube-system/jobs", &JobOf}};
+    std::vector<Component> components;
+    for (const auto& kind : kKinds) {
+      K3SAGA_ASSIGN_OR_RETURN(const Json::array_t objects, session->api.List(kind.path, patience));
+      std::transform(objects.begin(), objects.end(), std::back_inserter(components), kind.read);
+    }
+    return components;
+  }
+
+  void Rest() override {
+    const std::lock_guard lock(mutex_);
+    if (session_ != nullptr) {
+      session_->http.Rest();
+    }
+  }
+
+ private:
+  // `detail` as absl hands it out.
+  static absl::Status NotReady(absl::string_view detail) {
+    return ReasonError(MakeReason(v1::API_NOT_READY, "", std::string(detail)),
+                       absl::StatusCode::kUnavailable);
+  }
+
+  absl::StatusOr<std::shared_ptr<Session>> Open() {
+    const std::string path = kubeconfig_();
+    if (path.empty()) {
+      return absl::FailedPreconditionError("this node has no kubeconfig: it is no k3s server");
+    }
+    const FileStamp stamp = StampOf(path);
+    const std::lock_guard lock(mutex_);
+    if (session_ == nullptr || path != path_ || !(stamp == stamp_)) {
+      K3SAGA_ASSIGN_OR_RETURN(Kubeconfig config, LoadKubeconfig(path));
+      session_ = std::make_shared<Session>(std::move(config), clock_, pauser_);
+      path_ = path;
+      stamp_ = stamp;
+    }
+    return session_;
+  }
+
+  const KubeconfigPath kubeconfig_;
+  const Clock& clock_;
+  Pauser& pauser_;
+  std::mutex mutex_;
+  std::shared_ptr<Session> session_;  // mutex_; calls under way keep theirs
+  std::string path_;                  // mutex_
+  FileStamp stamp_;                   // mutex_
+};
+
+}  // namespace
+
+std::unique_ptr<Kube> MakeKube(KubeconfigPath kubeconfig, const Clock& clock, Pauser& pauser) {
+  return std::make_unique<KubeClient>(std::move(kubeconfig), clock, pauser);
+}
+
+}  // namespace k3saga::kube

@@ -1,0 +1,149 @@
+#include "agent/kube/objects.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/time.h>
+
+#include <algorithm>
+
+#include "agent/kube/kube.h"
+
+namespace k3saga::kube {
+namespace {
+
+Selector SelectorOf(const Json& json, bool empty_matches_nothing) {
+  Selector selector;
+  selector.labels = LabelsAt(json, {"matchLabels"});
+  for (const Json& expression : ListAt(json, {"matchExpressions"})) {
+    Selector::Requirement requirement{
+        .key = TextAt(expression, {"key"}), .op = TextAt(expression, {"operator"}), .values = {}};
+    for (const Json& value : ListAt(expression, {"values"})) {
+      requirement.values.push_back(value.is_string() ? value.get<std::string>() : "");
+    }
+    selector.requirements.push_back(std::move(requirement));
+  }
+  const bool empty = selector.labels.empty() && selector.requirements.empty();
+  selector.nothing = !json.is_object() || (empty && empty_matches_nothing);
+  return selector;
+}
+
+bool Fulfils(const Selector::Requirement& requirement, const Labels& labels) {
+  const auto label = labels.find(requirement.key);
+  const bool there = label != labels.end();
+  const bool listed = there && std::find(requirement.values.begin(), requirement.values.end(),
+                                         label->second) != requirement.values.end();
+  if (requirement.op == "In") {
+    return listed;
+  }
+  if (requirement.op == "NotIn") {
+    return !listed;
+  }
+  return requirement.op == "Exists" ? there : requirement.op == "DoesNotExist" && !there;
+}
+
+// An IntOrString: 2 or "50%".
+std::string Amount(const Json& json) {
+  return json.is_number_integer() ? absl::StrCat(json.get<int64_t>())
+         : json.is_string()       ? json.get<std::string>()
+                                  : "";
+}
+
+const Json& ConditionOf(const Json& node, const char* type) {
+  static const Json nothing;
+  for (const Json& condition : ListAt(node, {"status", "conditions"})) {
+    if (TextAt(condition, {"type"}) == type) {
+      return condition;
+    }
+  }
+  return nothing;
+}
+
+bool ConditionIsTrue(const Json& node, const char* type) {
+  return TextAt(ConditionOf(node, type), {"status"}) == "True";
+}
+
+}  // namespace
+
+Pod PodOf(const Json& object) {
+  Pod pod{.name_space = TextAt(object, {"metadata", "namespace"}),
+          .name = TextAt(object, {"metadata", "name"}),
+          .uid = TextAt(object, {"metadata", "uid"}),
+          .node = TextAt(object, {"spec", "nodeName"}),
+          .labels = LabelsAt(object, {"metadata", "labels"}),
+          .phase = TextAt(object, {"status", "phase"}),
+          .mirror = At(object, {"metadata", "annotations", "kubernetes.io/config.mirror"}).is_string(),
+          .terminating = !TextAt(object, {"metadata", "deletionTimestamp"}).empty(),
+          .empty_dir = false,
+          .controller_kind = {},
+          .controller_uid = {}};
+  for (const Json& volume : ListAt(object, {"spec", "volumes"})) {
+    pod.empty_dir = pod.empty_dir || At(volume, {"emptyDir"}).is_object();
+  }
+  for (const Json& owner : ListAt(object, {"metadata", "ownerReferences"})) {
+    if (TrueAt(owner, {"controller"})) {
+      pod.controller_kind = TextAt(owner, {"kind"});
+      pod.controller_uid = TextAt(owner, {"uid"});
+    }
+  }
+  return pod;
+}
+
+bool Selector::Matches(const Labels& of_pod) const {
+  if (nothing) {
+    return false;
+  }
+  const bool all_labels = std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
+    const auto label = of_pod.find(wanted.first);
+    return label != of_pod.end() && label->second == wanted.second;
+  });
+  return all_labels &&
+         std::all_of(requirements.begin(), requirements.end(),
+                     [&](const Requirement& requirement) { return Fulfils(requirement, of_pod); });
+}
+
+Budget BudgetOf(const Json& object, bool v1beta1) {
+  return {.name_space = TextAt(object, {"metadata", "namespace"}),
+          .name = TextAt(object, {"metadata", "name"}),
+          .selector = SelectorOf(At(object, {"spec", "selector"}), v1beta1),
+          .min_available = Amount(At(object, {"spec", "minAvailable"})),
+          .max_unavailable = Amount(At(object, {"spec", "maxUnavailable"})),
+          .desired_healthy = NumberAt(object, {"status", "desiredHealthy"}),
+          .expected_pods = NumberAt(object, {"status", "expectedPods"})};
+}
+
+std::optional<int64_t> UnixMillisOf(const std::string& rfc3339) {
+  absl::Time time;
+  std::string error;
+  if (rfc3339.empty() || !absl::ParseTime(absl::RFC3339_full, rfc3339, &time, &error)) {
+    return std::nullopt;
+  }
+  return absl::ToUnixMillis(time);
+}
+
+v1::KubeNode NodeOf(const Json& object, const std::string& lease_renewed, int64_t now_unix_ms) {
+  v1::KubeNode node;
+  node.set_name(TextAt(object, {"metadata", "name"}));
+  node.set_ready(ConditionIsTrue(object, "Ready"));
+  node.set_unschedulable(TrueAt(object, {"spec", "unschedulable"}));
+  node.set_cordoned_by(TextAt(object, {"metadata", "annotations", kCordonedBy}));
+  node.set_kubelet_version(TextAt(object, {"status", "nodeInfo", "kubeletVersion"}));
+  const Labels labels = LabelsAt(object, {"metadata", "labels"});
+  node.set_control_plane(labels.contains("node-role.kubernetes.io/control-plane") ||
+                         labels.contains("node-role.kubernetes.io/master"));
+  node.set_etcd(labels.contains("node-role.kubernetes.io/etcd"));
+  const auto heartbeat = std::max(UnixMillisOf(lease_renewed),
+                                  UnixMillisOf(TextAt(ConditionOf(object, "Ready"), {"lastHeartbeatTime"})));
+  // A node that never gave a sign of life is as old as time.
+  node.set_heartbeat_age_ms(static_cast<uint64_t>(std::max<int64_t>(0, now_unix_ms - heartbeat.value_or(0))));
+  for (const Json& address : ListAt(object, {"status", "addresses"})) {
+    node.add_addresses(TextAt(address, {"address"}));
+  }
+  node.set_pressure(ConditionIsTrue(object, "MemoryPressure") || ConditionIsTrue(object, "DiskPressure") ||
+                    ConditionIsTrue(object, "PIDPressure"));
+  return node;
+}
+
+std::string HeartbeatOf(const Json& node, const std::string& lease_renewed) {
+  return lease_renewed.empty() ? TextAt(ConditionOf(node, "Ready"), {"lastHeartbeatTime"}) : lease_renewed;
+}
+
+}  // namespace k3saga::kube
