@@ -379,6 +379,14 @@ bool Cancel(Record& record) {
 
 bool Cancellable(const Record& record) { return Find(record.verb, record.phase, kCancel) != nullptr; }
 
+void GiveUp(Record& record, v1::Reason reason) {
+  if (record.settled()) return;
+  record.outcome.set_code(v1::Outcome::FAILED);
+  record.outcome.set_node_state(record.starts == 0 ? v1::Outcome::UNTOUCHED : v1::Outcome::BROKEN);
+  *record.outcome.mutable_reason() = std::move(reason);
+  record.phase = kSettled;
+}
+
 uint32_t BudgetSeconds(const Record& record) {
   const auto or_default = [](uint32_t seconds, uint32_t otherwise) {
     return seconds > 0 ? seconds : otherwise;

@@ -140,6 +140,9 @@ void PassDeadline(Record& record);
 bool Cancel(Record& record);
 bool Cancellable(const Record& record);
 
+// No process can be had that would work on it: settled as failed. The node is as it was if none ever did.
+void GiveUp(Record& record, v1::Reason reason);
+
 // How long the current direction may take: from its first effect to its end, as the spec says or by the
 // verb's default. The way back has as long as the way forward.
 uint32_t BudgetSeconds(const Record& record);
