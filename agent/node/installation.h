@@ -75,6 +75,7 @@ struct K3sInstallation {
   UnitStatus status;
   RunningProcess process;      // pid 0 when it does not run
   std::string binary_version;  // "" when the file is missing or says nothing
+  bool binary_is_running = false;
 
   std::vector<v1::Reason> problems;  // what could not be read, and why; empty on a sound node
 

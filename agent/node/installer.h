@@ -11,6 +11,7 @@
 #include "agent/node/configuration.h"
 #include "agent/node/installation.h"
 #include "agent/node/systemd.h"
+#include "common/host/secrets.h"
 
 namespace k3saga::node {
 
@@ -19,6 +20,7 @@ namespace k3saga::node {
 struct InstallerCall {
   std::vector<std::string> argv;         // {"/bin/sh", SCRIPT}
   std::vector<std::string> environment;  // "K=V", complete
+  SecretMask secrets;                    // every secret in it: to clean what the installer prints
   std::string Describe() const;          // names of what is passed, values masked: for the log
 };
 
@@ -44,9 +46,5 @@ absl::Status RunInstaller(const InstallerCall& call, std::chrono::milliseconds d
 // Idempotent; no-op when nothing was lost.
 absl::Status MendEnvironment(const ConfigurationMeaning& before, const std::string& kept_environment_file,
                              const K3sInstallation& after);
-
-// The documented way for air-gapped nodes: the archive in <data-dir>/agent/images of the same kind is
-// replaced.
-absl::Status PlaceImages(const std::string& staged, const std::string& data_dir);
 
 }  // namespace k3saga::node

@@ -31,6 +31,7 @@ struct KeptManifest {
   std::string unit;
   std::string unit_file;
   std::string binary;
+  std::string data_dir;
   std::string version;  // that ran, or that the binary was
   bool was_running = false;
   bool was_enabled = false;
@@ -69,6 +70,7 @@ class KeptFiles {
   absl::Status Prune(size_t count, std::string_view except);
 
  private:
+  static absl::Status EnableIfLost(const KeptManifest& manifest, Systemd& systemd);
   std::string Folder(std::string_view rollout) const;
   const StatePaths state_;
 };

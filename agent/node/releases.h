@@ -30,6 +30,8 @@ struct StagedRelease {
 struct StageOptions {
   std::chrono::milliseconds deadline{600'000};
   uint64_t size_cap = 4ull << 30;  // of one file
+  std::string proxy = {};          // as in k3s's own environment; "": the agent's
+  std::string no_proxy = {};
   // Called now and then with bytes of the current file; false stops (kCancelled). `total` 0 when unknown.
   std::function<bool(std::string_view file, uint64_t done, uint64_t total)> progress = {};
 };
@@ -49,10 +51,13 @@ class ReleaseStore {
   absl::Status Drop(std::string_view version);
 
  private:
-  absl::Status StageBinary(const v1::Release& release, const std::string& folder, const StageOptions& options,
-                           StagedRelease* staged);
-  absl::Status StageInstaller(const v1::Installer& installer, const std::string& folder,
-                              const StageOptions& options, StagedRelease* staged);
+  class Source;  // where one release's files come from
+
+  absl::Status StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,
+                         StagedRelease* staged);
+  absl::Status CheckVersion(const StagedRelease& staged);
+  absl::Status StageInstaller(const v1::Installer& installer, const StageOptions& options,
+                              std::chrono::milliseconds end, StagedRelease* staged);
 
   const StatePaths state_;
   ProcessInspector* const processes_;

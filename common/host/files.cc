@@ -203,6 +203,20 @@ absl::Status CopyFileDurably(const std::string& from, const std::string& to) {
   return file.Commit();
 }
 
+absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode) {
+  K3SAGA_ASSIGN_OR_RETURN(UniqueFd source, Open(from, O_RDONLY));
+  K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(to));
+  K3SAGA_RETURN_IF_ERROR(ForEachChunk(
+      source.get(), from, [&](std::string_view chunk) { return WriteAll(file.fd(), chunk, file.name()); }));
+  std::optional<std::pair<uid_t, gid_t>> owner;
+  UniqueFd old(open(to.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (old.valid() && fstat(old.get(), &info) == 0) owner = {info.st_uid, info.st_gid};
+  K3SAGA_RETURN_IF_ERROR(file.SetModeAndOwner(mode, owner));
+  if (old.valid()) CopySelinuxLabel(old.get(), file.fd());
+  return file.Commit();
+}
+
 absl::Status RenameDurably(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) != 0) {
     return FileError(absl::StrCat("cannot rename ", from, " to"), to, errno);
@@ -261,6 +275,33 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
     return absl::OkStatus();
   }));
   return sha.Hex();
+}
+
+absl::StatusOr<std::string> Sha256OfPrefix(const std::string& path, uint64_t bytes) {
+  K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_RDONLY));
+  Sha256 sha;
+  K3SAGA_RETURN_IF_ERROR(ForEachChunk(fd.get(), path, [&](std::string_view chunk) {
+    chunk = chunk.substr(0, bytes);
+    bytes -= chunk.size();
+    sha.Add(chunk);
+    return absl::OkStatus();
+  }));
+  if (bytes > 0) return absl::OutOfRangeError(absl::StrCat(path, " is ", bytes, " bytes too short"));
+  return sha.Hex();
+}
+
+absl::StatusOr<std::string> ReadTail(const std::string& path, uint64_t bytes) {
+  K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_RDONLY));
+  const off_t size = lseek(fd.get(), 0, SEEK_END);
+  if (size < 0) return FileError("cannot seek in", path, errno);
+  const uint64_t from = static_cast<uint64_t>(size) > bytes ? static_cast<uint64_t>(size) - bytes : 0;
+  lseek(fd.get(), static_cast<off_t>(from), SEEK_SET);
+  std::string tail;
+  K3SAGA_RETURN_IF_ERROR(ForEachChunk(fd.get(), path, [&](std::string_view chunk) {
+    tail.append(chunk);
+    return absl::OkStatus();
+  }));
+  return tail;
 }
 
 std::string Sha256Of(std::string_view data) {

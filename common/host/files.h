@@ -41,6 +41,10 @@ absl::Status WriteFileDurably(const std::string& path, std::string_view content,
 // Durable copy with mode, owner and SELinux label of `from`; `to` appears whole or not at all.
 absl::Status CopyFileDurably(const std::string& from, const std::string& to);
 
+// Durable copy of `from`'s content into the place of `to`, atomically; `to` keeps its owner and SELinux label
+// and gets `mode`. What runs from the old file goes on running.
+absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode);
+
 // Durable rename on one file system.
 absl::Status RenameDurably(const std::string& from, const std::string& to);
 
@@ -57,6 +61,10 @@ absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
 
 // Lower-case hex.
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+// Of its first `bytes`; kOutOfRange when it is shorter.
+absl::StatusOr<std::string> Sha256OfPrefix(const std::string& path, uint64_t bytes);
+// Its last `bytes`, or all of a shorter one.
+absl::StatusOr<std::string> ReadTail(const std::string& path, uint64_t bytes);
 std::string Sha256Of(std::string_view data);
 
 absl::StatusOr<uint64_t> FileSize(const std::string& path);

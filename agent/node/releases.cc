@@ -1,0 +1,336 @@
+#include "agent/node/releases.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/node/download.h"
+#include "agent/node/images.h"
+#include "agent/node/uploads.h"
+#include "common/host/clock.h"
+#include "common/host/crash_point.h"
+#include "common/host/files.h"
+#include "common/reason.h"
+#include "common/status_macros.h"
+#include "common/version.h"
+
+namespace k3saga::node {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+CrashPoint kBeforeVerified("releases.before_verified");
+
+constexpr char kMarker[] = "verified";
+constexpr char kInstallerName[] = "install.sh";
+constexpr uint64_t kInstallerCap = 4ull << 20;
+constexpr uint64_t kChecksumCap = 1ull << 20;
+constexpr uint64_t kReserve = 64ull << 20;
+
+absl::Status Fail(v1::ReasonCode code, std::string_view subject, std::string_view detail,
+                  std::string_view remedy = "") {
+  return ReasonError(MakeReason(code, subject, detail, remedy));
+}
+
+// A typed reason stays; else says what a failed transfer means to whoever asked for the release.
+absl::Status TransferError(const absl::Status& error, std::string_view version) {
+  v1::Reason reason = ReasonOf(error, version);
+  if (reason.code() == v1::LOCAL_FAILURE) {
+    reason.set_code(absl::IsNotFound(error) ? v1::RELEASE_UNAVAILABLE : v1::DOWNLOAD_FAILED);
+  } else if (reason.code() == v1::DISK_FULL) {
+    reason.set_code(v1::DISK_SPACE);
+    reason.set_remedy("make room on this node");
+  }
+  return ReasonError(reason, error.code());
+}
+
+// Fetches a file that must have this hash; an existing one that has it is kept. A wrong one is removed: going
+// on with it would never come right.
+template <typename Source>
+absl::Status FetchVerified(Source& source, const std::string& name, const std::string& sha256,
+                           const std::string& path, uint64_t cap) {
+  if (auto have = Sha256OfFile(path); have.ok() && *have == sha256) return absl::OkStatus();
+  const std::string partial = path + ".part";
+  K3SAGA_RETURN_IF_ERROR(source.Fetch(name, partial, cap));
+  K3SAGA_ASSIGN_OR_RETURN(const std::string got, Sha256OfFile(partial));
+  if (got != sha256) {
+    K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
+    return Fail(v1::CHECKSUM_MISMATCH, name,
+                absl::StrCat("SHA-256 of what ", source.Describe(), " has is ", got.substr(0, 12),
+                             "..., its checksum file says ", sha256.substr(0, 12), "..."),
+                "the download was damaged or the source is not to be trusted");
+  }
+  return RenameDurably(partial, path);
+}
+
+// The first archive of images that the checksum file names.
+absl::StatusOr<std::pair<std::string, std::string>> FindImages(const std::string& checksums,
+                                                               const std::string& architecture) {
+  for (const std::string& name : ImageArchiveNames(architecture)) {
+    K3SAGA_ASSIGN_OR_RETURN(std::string sha, FindChecksum(checksums, name));
+    if (!sha.empty()) return std::pair(name, std::move(sha));
+  }
+  return absl::NotFoundError("the release names no archive of images");
+}
+
+absl::Status WriteMarker(const StagedRelease& staged) {
+  const json marker = {{"version", staged.version},
+                       {"sha256", staged.sha256},
+                       {"images", staged.images.empty() ? "" : BaseName(staged.images)},
+                       {"installer", staged.installer.empty() ? "" : BaseName(staged.installer)}};
+  return WriteFileDurably(JoinPath(staged.folder, kMarker), marker.dump(2));
+}
+
+}  // namespace
+
+// Where files of one release come from, whatever the kind of source.
+class ReleaseStore::Source {
+ public:
+  Source(const v1::ReleaseSource& source, std::string version, const StatePaths& state,
+         const StageOptions& options, milliseconds end)
+      : source_(source), version_(std::move(version)), uploads_(state), options_(options), end_(end) {}
+
+  // Brings `name` to `path` (a partial one is gone on with where that can be).
+  absl::Status Fetch(const std::string& name, const std::string& path, uint64_t cap) {
+    switch (source_.kind()) {
+      case v1::ReleaseSource::GITHUB:
+        return FetchUrl(name, path, cap);
+      case v1::ReleaseSource::FOLDER:
+        return Copy(JoinPath(JoinPath(source_.location(), version_), name), path, cap);
+      case v1::ReleaseSource::COORDINATOR: {
+        K3SAGA_ASSIGN_OR_RETURN(const std::string pushed, uploads_.Find(version_, name));
+        return Copy(pushed, path, cap);
+      }
+      default:
+        return absl::InvalidArgumentError("this agent does not know that kind of release source");
+    }
+  }
+
+  std::string Describe() const {
+    return source_.kind() == v1::ReleaseSource::COORDINATOR ? "the coordinator" : source_.location();
+  }
+
+ private:
+  absl::Status FetchUrl(const std::string& name, const std::string& path, uint64_t cap) {
+    std::string base = source_.location();
+    while (absl::EndsWith(base, "/")) base.pop_back();
+    const std::string url =
+        absl::StrCat(base, "/download/", absl::StrReplaceAll(version_, {{"+", "%2B"}}), "/", name);
+    DownloadOptions options;
+    options.deadline = end_ - SystemClock().Steady();
+    options.size_cap = cap;
+    options.proxy = options_.proxy;
+    options.no_proxy = options_.no_proxy;
+    absl::Status no_space;
+    options.progress = [&](uint64_t done, uint64_t total) {
+      if (total > done) no_space = CheckSpace(path, total - done);
+      return no_space.ok() && (!options_.progress || options_.progress(name, done, total));
+    };
+    const absl::Status status = Download(url, path, options);
+    return no_space.ok() ? status : no_space;
+  }
+
+  absl::Status Copy(const std::string& from, const std::string& to, uint64_t cap) {
+    K3SAGA_ASSIGN_OR_RETURN(const uint64_t size, FileSize(from));
+    if (size > cap)
+      return absl::ResourceExhaustedError(absl::StrCat(from, " is larger than the ", cap, " bytes allowed"));
+    K3SAGA_RETURN_IF_ERROR(CheckSpace(to, size));
+    K3SAGA_RETURN_IF_ERROR(CopyFileDurably(from, to));
+    if (options_.progress && !options_.progress(BaseName(to), size, size))
+      return absl::CancelledError("stopped");
+    return absl::OkStatus();
+  }
+
+  static absl::Status CheckSpace(const std::string& path, uint64_t more) {
+    K3SAGA_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes(DirName(path)));
+    if (free >= more + kReserve) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat(DirName(path), " has ", free >> 20, " MiB free, ",
+                                                     BaseName(path), " needs ", more >> 20,
+                                                     " MiB more and a reserve"));
+  }
+
+  const v1::ReleaseSource& source_;
+  const std::string version_;
+  const UploadStore uploads_;
+  const StageOptions& options_;
+  const milliseconds end_;
+};
+
+absl::StatusOr<std::string> FindChecksum(std::string_view checksum_file, std::string_view file_name) {
+  for (absl::string_view line :
+       absl::StrSplit(absl::string_view(checksum_file.data(), checksum_file.size()), '\n')) {
+    const std::vector<std::string> words = absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+    if (words.size() != 2) continue;
+    std::string_view name = words[1];
+    if (!name.empty() && name.front() == '*') name.remove_prefix(1);
+    if (name != file_name) continue;
+    std::string sha = absl::AsciiStrToLower(words[0]);
+    if (sha.size() != 64 || sha.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the checksum of ", std::string(file_name), " is no SHA-256"));
+    }
+    return sha;
+  }
+  return std::string();
+}
+
+ReleaseStore::ReleaseStore(StatePaths state, ProcessInspector* processes)
+    : state_(std::move(state)), processes_(processes) {}
+
+absl::StatusOr<StagedRelease> ReleaseStore::Stage(const v1::Release& release, const StageOptions& options) {
+  // The version becomes a folder's name: parsed, so that it can be nothing else.
+  K3SAGA_ASSIGN_OR_RETURN(const Version version, Version::Parse(release.version()));
+  StagedRelease staged;
+  staged.version = version.ToString();
+  staged.folder = JoinPath(state_.Staged(), staged.version);
+  K3SAGA_RETURN_IF_ERROR(MakeDirectories(staged.folder));
+  const milliseconds end = SystemClock().Steady() + options.deadline;
+
+  // Why each source failed; the last one's reason is the whole's.
+  absl::Status failure = Fail(v1::RELEASE_UNAVAILABLE, staged.version, "no source was given");
+  bool done = false;
+  for (const v1::ReleaseSource& each : release.sources()) {
+    Source source(each, staged.version, state_, options, end);
+    failure = StageFrom(release, options.size_cap, source, &staged);
+    done = failure.ok();
+    if (done || absl::IsCancelled(failure)) break;
+  }
+  if (!done) return failure;
+  K3SAGA_RETURN_IF_ERROR(StageInstaller(release.installer(), options, end, &staged));
+  kBeforeVerified.MaybeDie();
+  K3SAGA_RETURN_IF_ERROR(WriteMarker(staged));
+  return staged;
+}
+
+absl::Status ReleaseStore::StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,
+                                     StagedRelease* staged) {
+  const std::string architecture = MachineArchitecture();
+  const std::string name = BinaryFileName(architecture);
+  const std::string checksum_name = absl::StrCat("sha256sum-", architecture, ".txt");
+  const std::string checksum_path = JoinPath(staged->folder, checksum_name);
+  // Always anew: a resumed text of two versions of it would be nonsense.
+  K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(checksum_path));
+  if (auto status = source.Fetch(checksum_name, checksum_path, kChecksumCap); !status.ok()) {
+    return TransferError(status, staged->version);
+  }
+  K3SAGA_ASSIGN_OR_RETURN(const std::string checksums, ReadFile(checksum_path, kChecksumCap));
+  K3SAGA_ASSIGN_OR_RETURN(staged->sha256, FindChecksum(checksums, name));
+  if (staged->sha256.empty()) {
+    return Fail(v1::RELEASE_UNAVAILABLE, staged->version,
+                absl::StrCat(source.Describe(), ": ", checksum_name, " does not name ", name));
+  }
+  staged->binary = JoinPath(staged->folder, "k3s");
+  if (auto status = FetchVerified(source, name, staged->sha256, staged->binary, size_cap); !status.ok()) {
+    return TransferError(status, staged->version);
+  }
+  if (chmod(staged->binary.c_str(), 0755) != 0)
+    return absl::InternalError("cannot make the staged binary executable");
+  K3SAGA_RETURN_IF_ERROR(CheckVersion(*staged));
+  if (!release.images()) return absl::OkStatus();
+  auto images = FindImages(checksums, architecture);
+  if (!images.ok()) {
+    return Fail(v1::RELEASE_UNAVAILABLE, staged->version,
+                absl::StrCat(source.Describe(), ": ", std::string(images.status().message())));
+  }
+  staged->images = JoinPath(staged->folder, images->first);
+  auto status = FetchVerified(source, images->first, images->second, staged->images, size_cap);
+  return status.ok() ? status : TransferError(status, staged->version);
+}
+
+absl::Status ReleaseStore::CheckVersion(const StagedRelease& staged) {
+  auto says = processes_->VersionOfFile(staged.binary);
+  if (!says.ok()) {
+    return Fail(v1::RELEASE_UNAVAILABLE, staged.version, says.status().message().data(),
+                "the source offers a binary that does not run on this machine");
+  }
+  if (*says == staged.version) return absl::OkStatus();
+  return Fail(v1::WRONG_VERSION_RUNNING, staged.version,
+              absl::StrCat("the released binary says that it is ", *says),
+              "the source mixes up its releases");
+}
+
+absl::Status ReleaseStore::StageInstaller(const v1::Installer& installer, const StageOptions& options,
+                                          milliseconds end, StagedRelease* staged) {
+  if (installer.kind() == v1::Installer::NONE) return absl::OkStatus();
+  const std::string path = JoinPath(staged->folder, kInstallerName);
+  const std::string partial = path + ".part";
+  K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
+  absl::Status status;
+  if (installer.kind() == v1::Installer::URL) {
+    DownloadOptions download;
+    download.deadline = end - SystemClock().Steady();
+    download.size_cap = kInstallerCap;
+    download.proxy = options.proxy;
+    download.no_proxy = options.no_proxy;
+    status = Download(installer.location(), partial, download);
+  } else {
+    std::string from = installer.location();
+    if (installer.kind() == v1::Installer::COORDINATOR) {
+      auto pushed = UploadStore(state_).Find("", kInstallerName);
+      if (!pushed.ok()) return TransferError(pushed.status(), "installer");
+      from = *pushed;
+    }
+    status = CopyFileDurably(from, partial);
+  }
+  if (!status.ok()) return TransferError(status, "installer");
+  K3SAGA_ASSIGN_OR_RETURN(const std::string sha, Sha256OfFile(partial));
+  if (!installer.sha256().empty() && sha != absl::AsciiStrToLower(installer.sha256())) {
+    K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
+    return Fail(v1::CHECKSUM_MISMATCH, "installer",
+                absl::StrCat("its SHA-256 is ", sha, ", not the one that was asked for"));
+  }
+  if (chmod(partial.c_str(), 0700) != 0)
+    return absl::InternalError("cannot make the staged installer executable");
+  K3SAGA_RETURN_IF_ERROR(RenameDurably(partial, path));
+  staged->installer = path;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StagedRelease> ReleaseStore::Find(std::string_view version) const {
+  K3SAGA_ASSIGN_OR_RETURN(const Version parsed, Version::Parse(version));
+  StagedRelease staged;
+  staged.version = parsed.ToString();
+  staged.folder = JoinPath(state_.Staged(), staged.version);
+  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(JoinPath(staged.folder, kMarker)));
+  try {
+    const json marker = json::parse(text);
+    const std::string images = marker.at("images");
+    const std::string installer = marker.at("installer");
+    marker.at("sha256").get_to(staged.sha256);
+    staged.binary = JoinPath(staged.folder, "k3s");
+    if (!images.empty()) staged.images = JoinPath(staged.folder, images);
+    if (!installer.empty()) staged.installer = JoinPath(staged.folder, installer);
+  } catch (const json::exception& error) {
+    return absl::NotFoundError(absl::StrCat(staged.folder, "/", kMarker, ": ", error.what()));
+  }
+  for (const std::string& file : {staged.binary, staged.images, staged.installer}) {
+    if (!file.empty() && !Exists(file)) return absl::NotFoundError(absl::StrCat(file, " is gone"));
+  }
+  return staged;
+}
+
+std::vector<std::string> ReleaseStore::Versions() const {
+  std::vector<std::string> versions;
+  auto names = ListDirectory(state_.Staged());
+  if (!names.ok()) return versions;
+  for (const std::string& name : *names) {
+    if (Find(name).ok()) versions.push_back(name);
+  }
+  return versions;
+}
+
+absl::Status ReleaseStore::Drop(std::string_view version) {
+  K3SAGA_ASSIGN_OR_RETURN(const Version parsed, Version::Parse(version));
+  const std::string folder = JoinPath(state_.Staged(), parsed.ToString());
+  if (Exists(JoinPath(folder, kMarker))) K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(JoinPath(folder, kMarker)));
+  K3SAGA_RETURN_IF_ERROR(RemoveTree(folder));
+  return UploadStore(state_).Drop(parsed.ToString());
+}
+
+}  // namespace k3saga::node
