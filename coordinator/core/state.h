@@ -43,15 +43,18 @@ struct NodeState {
   bool server = false;
 
   bool claimed = false;  // its agent acknowledged the current (epoch, holder)
+  bool holds = false;    // its agent may hold a claim of ours, of whatever epoch: to be released
   bool staged = false;
   bool begun = false;  // the first thing a workload could notice was asked for (cordon, drain, install)
   Cordon cordon = Cordon::kNone;
   bool drained = false;
   Fate fate = Fate::kAsFound;
-  bool awaited = false;      // its Node object was seen Ready at the version it should run
-  bool failed = false;       // its chain gave up; `reason` says why
-  uint32_t touch_order = 0;  // 1 for the first node touched in this rollout, 2, ...; 0: never
-  uint32_t installs = 0;     // Install operations issued
+  Fate fate_before = Fate::kAsFound;  // what an outcome that touched nothing leaves it at
+  bool going_back = false;            // being put back, or put back
+  bool awaited = false;               // its Node object was seen Ready at the version it should run
+  bool failed = false;                // its chain gave up; `reason` says why
+  uint32_t touch_order = 0;           // 1 for the first node touched in this rollout, 2, ...; 0: never
+  uint32_t installs = 0;              // Install operations issued
 
   v1::NodeFinished::Result result = v1::NodeFinished::RESULT_UNSPECIFIED;
   v1::Reason reason;  // the last thing that went wrong, or why it finished as it did
@@ -68,13 +71,15 @@ struct NodeState {
   uint32_t main_pid = 0;  // identity of the main process; 0: not seen since we last touched it
   uint64_t main_start_ticks = 0;
   bool was_ready = false;
-  uint64_t crashed_at =
-      0;  // event number of the proof that showed it restarted or down though nobody touched it
+  uint64_t crashed_at = 0;  // event number of the proof that showed it restarted or down, untouched by us
 
   const std::string& name() const { return plan->name(); }
   bool finished() const { return result != v1::NodeFinished::RESULT_UNSPECIFIED; }
   // Started and not yet finished: counts as unavailable.
   bool in_flight() const { return begun && !finished(); }
+  bool moved() const { return plan->at_target() || fate == Fate::kMoved; }  // runs the target
+  bool ours_cordoned() const { return cordon == Cordon::kOurs || cordon == Cordon::kUnknown; }
+  bool busy() const { return open_operation != 0 || open_timer != 0; }
 };
 
 // For people: where a node is in the rollout.
@@ -147,7 +152,8 @@ struct State {
 
   bool paused = false;
   bool aborting = false;
-  bool fenced = false;       // an agent answered that another (epoch, holder) is current
+  bool fenced = false;  // an agent answered that another (epoch, holder) is current
+  v1::Reason fenced_reason;
   std::string commanded_by;  // who gave the last command
 
   v1::Step step = v1::STEP_UNSPECIFIED;
@@ -163,10 +169,12 @@ struct State {
   std::vector<Backup> backups;
   uint32_t backup_attempts = 0;
   uint64_t open_backup = 0;
+  v1::Reason backup_failure;  // of the last attempt
 
   // The last probe round. Gates are judged by it while no change is newer than its question.
   v1::GateProved proof;
-  uint64_t proof_issued_at = 0;      // event number of its question; 0: none yet
+  uint64_t proof_issued_at = 0;  // event number of its question; 0: none yet
+  bool proof_with_nodes = false;
   uint64_t last_change = 0;          // event number after which older questions prove nothing
   std::string etcd_cluster_version;  // as first proved
 
@@ -179,8 +187,9 @@ struct State {
   uint64_t held_ms = 0;     // waited at closed gates since the last progress
   uint64_t gate_timer = 0;  // the open timer behind that wait
 
-  v1::Reason stop;       // why the rollout left the way forward; code 0: it did not
-  uint32_t touches = 0;  // installs and put-backs issued
+  v1::Reason stop;          // why the rollout left the way forward; code 0: it did not
+  uint32_t touches = 0;     // installs and put-backs issued
+  uint64_t last_touch = 0;  // event number of the last outcome of one on a server
 
   v1::RolloutEnded::Result result = v1::RolloutEnded::RESULT_UNSPECIFIED;
   v1::Reason end_reason;

@@ -1,0 +1,173 @@
+#include "coordinator/core/asks.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "coordinator/core/pick.h"
+#include "coordinator/core/rules/cluster.h"
+
+namespace k3saga::core {
+namespace {
+
+constexpr uint32_t kShort = 60;
+constexpr uint32_t kClaimSeconds = 20;
+constexpr uint32_t kStageSeconds = 1800;
+constexpr uint32_t kBackupSeconds = 600;
+constexpr uint32_t kMargin = 60;  // for the way there and back, above what the agent gives itself
+constexpr uint32_t kDefaultHealthSeconds = 300;
+constexpr uint32_t kDefaultDrainSeconds = 300;
+
+void AskNode(Moves& moves, const NodeState& node, v1::OperationSpec spec, uint32_t deadline_seconds) {
+  const uint32_t attempt = node.attempts[spec.verb_case()] + 1u;
+  moves.Issue(node.name(), node.name(), attempt, std::move(spec), deadline_seconds);
+}
+
+void AskAnyServer(Moves& moves, const NodeState& about, v1::OperationSpec spec, uint32_t deadline_seconds) {
+  const uint32_t attempt = about.attempts[spec.verb_case()] + 1u;
+  moves.Issue(about.name(), PickServer(moves.state, about).name(), attempt, std::move(spec),
+              deadline_seconds);
+}
+
+// An install may need its whole time forward and the same again for the way back.
+uint32_t TouchDeadline(uint32_t health_seconds) { return 2 * health_seconds + 2 * kMargin; }
+
+v1::LastCheck LastCheckOf(const State& state, const NodeState& node) {
+  v1::LastCheck check;
+  if (!node.server || node.plan->member_id() == 0) return check;
+  const uint32_t voters = Voters(state);
+  check.set_require_quorum_without_me(!(state.plan().consent_outage() && voters <= 2));
+  check.set_refuse_if_leader(voters > 1);
+  for (const v1::EtcdMember& member : state.plan().members()) check.add_members(member.id());
+  return check;
+}
+
+bool MayPutBackAlone(const State& state, const NodeState& node) {
+  const v1::Policies& policies = state.policies();
+  return (node.server ? policies.servers().on_failure() : policies.workers().on_failure()) ==
+         v1::ON_FAILURE_PUT_BACK;
+}
+
+}  // namespace
+
+uint32_t HealthTimeoutSeconds(const State& state, const NodeState& node) {
+  const uint32_t seconds = node.server ? state.policies().servers().health_timeout_seconds()
+                                       : state.policies().workers().health_timeout_seconds();
+  return seconds == 0 ? kDefaultHealthSeconds : seconds;
+}
+
+const v1::DrainPolicy& DrainPolicyOf(const State& state, const NodeState& node) {
+  return node.server ? state.policies().servers().drain() : state.policies().workers().drain();
+}
+
+bool CordonPolicyOf(const State& state, const NodeState& node) {
+  return node.server ? state.policies().servers().cordon() : state.policies().workers().cordon();
+}
+
+void AskClaim(Moves& moves, const NodeState& node) {
+  v1::OperationSpec spec;
+  spec.mutable_claim()->set_holder(moves.state.holder);  // the driver adds RolloutCreated
+  AskNode(moves, node, std::move(spec), kClaimSeconds);
+}
+
+void AskReleaseClaim(Moves& moves, const NodeState& node, bool confirm) {
+  v1::OperationSpec spec;
+  spec.mutable_release_claim()->set_confirm(confirm);
+  AskNode(moves, node, std::move(spec), kClaimSeconds);
+}
+
+void AskStage(Moves& moves, const NodeState& node) {
+  v1::OperationSpec spec;
+  *spec.mutable_stage()->mutable_release() = moves.state.plan().release();
+  AskNode(moves, node, std::move(spec), kStageSeconds);
+}
+
+void AskDropStaged(Moves& moves, const NodeState& node) {
+  v1::OperationSpec spec;
+  spec.mutable_drop_staged()->set_version(moves.state.plan().to_version());
+  AskNode(moves, node, std::move(spec), kShort);
+}
+
+void AskBackup(Moves& moves, const NodeState& server) {
+  const State& state = moves.state;
+  v1::OperationSpec spec;
+  v1::BackupSpec& backup = *spec.mutable_backup();
+  backup.set_name(absl::StrCat("k3saga-", state.rollout()));
+  backup.set_datastore(state.plan().datastore());
+  backup.set_keep(state.policies().backup().keep());
+  moves.Issue(server.name(), server.name(), state.backup_attempts + 1, std::move(spec), kBackupSeconds);
+}
+
+void AskCordon(Moves& moves, const NodeState& node) {
+  v1::OperationSpec spec;
+  spec.mutable_cordon()->set_node(node.name());
+  AskAnyServer(moves, node, std::move(spec), kShort);
+}
+
+void AskDrain(Moves& moves, const NodeState& node) {
+  const v1::DrainPolicy& policy = DrainPolicyOf(moves.state, node);
+  const uint32_t seconds = policy.timeout_seconds() == 0 ? kDefaultDrainSeconds : policy.timeout_seconds();
+  v1::OperationSpec spec;
+  spec.mutable_drain()->set_node(node.name());
+  *spec.mutable_drain()->mutable_policy() = policy;
+  AskAnyServer(moves, node, std::move(spec), seconds + kMargin);
+}
+
+void AskUncordon(Moves& moves, const NodeState& node) {
+  v1::OperationSpec spec;
+  spec.mutable_uncordon()->set_node(node.name());
+  AskAnyServer(moves, node, std::move(spec), kShort);
+}
+
+void AskMoveLeader(Moves& moves, const NodeState& leader) {
+  const State& state = moves.state;
+  v1::OperationSpec spec;
+  v1::MoveLeaderSpec& move = *spec.mutable_move_leader();
+  // Those that are done first: they will not be stopped again.
+  for (const bool moved : {true, false}) {
+    for (uint32_t i = 0; i < state.servers(); ++i) {
+      const NodeState& other = state.nodes[i];
+      if (other.index == leader.index || other.plan->member_id() == 0 || other.moved() != moved) continue;
+      if (TroubleOf(state, other).empty()) move.add_preferred_members(other.plan->member_id());
+    }
+  }
+  AskNode(moves, leader, std::move(spec), kShort);
+}
+
+void AskInstall(Moves& moves, const NodeState& node) {
+  const State& state = moves.state;
+  const v1::Release& release = state.plan().release();
+  const v1::Policies& policies = state.policies();
+  const uint32_t seconds = HealthTimeoutSeconds(state, node);
+  v1::OperationSpec spec;
+  v1::InstallSpec& install = *spec.mutable_install();
+  install.set_version(state.plan().to_version());
+  *install.mutable_installer() = release.installer();
+  install.set_deadline_seconds(seconds);
+  install.set_at_deadline(MayPutBackAlone(state, node) ? v1::InstallSpec::PUT_BACK : v1::InstallSpec::LEAVE);
+  *install.mutable_last_check() = LastCheckOf(state, node);
+  install.set_reboot(node.server ? policies.servers().reboot() : policies.workers().reboot());
+  install.set_images(release.images());
+  AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskPutBack(Moves& moves, const NodeState& node) {
+  const uint32_t seconds = HealthTimeoutSeconds(moves.state, node);
+  v1::OperationSpec spec;
+  v1::PutBackSpec& put_back = *spec.mutable_put_back();
+  put_back.set_deadline_seconds(seconds);
+  *put_back.mutable_last_check() = LastCheckOf(moves.state, node);
+  AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskAwait(Moves& moves, const NodeState& node) {
+  const uint32_t seconds = HealthTimeoutSeconds(moves.state, node);
+  v1::OperationSpec spec;
+  v1::AwaitNodeSpec& await = *spec.mutable_await_node();
+  await.set_node(node.name());
+  await.set_version(node.going_back ? node.plan->from_version() : moves.state.plan().to_version());
+  await.set_deadline_seconds(seconds);
+  AskAnyServer(moves, node, std::move(spec), seconds + kMargin);
+}
+
+}  // namespace k3saga::core

@@ -1,0 +1,52 @@
+#include "common/reason.h"
+#include "coordinator/core/saga.h"
+#include "coordinator/core/steps/steps.h"
+
+namespace k3saga::core {
+namespace {
+
+// Another coordinator is current: nothing is asked of anybody any more, not even to clean up.
+void GiveWay(Moves& moves) {
+  const bool touched = moves.state.touches != 0;
+  moves.End(touched ? v1::RolloutEnded::STOPPED : v1::RolloutEnded::REFUSED, moves.state.fenced_reason);
+}
+
+void DecideStep(Moves& moves) {
+  switch (moves.state.step) {
+    case v1::STEP_PREFLIGHT:
+      return Preflight(moves);
+    case v1::STEP_STAGE_RELEASE:
+      return StageRelease(moves);
+    case v1::STEP_BACKUP:
+      return BackUp(moves);
+    case v1::STEP_UPGRADE_SERVERS:
+      return UpgradeServers(moves);
+    case v1::STEP_UPGRADE_WORKERS:
+      return UpgradeWorkers(moves);
+    case v1::STEP_VERIFY:
+      return Verify(moves);
+    case v1::STEP_RESTORE_FROM_BACKUP:
+      return RestoreFromBackup(moves);
+    case v1::STEP_CLEAN_UP:
+      return CleanUp(moves);
+    default:
+      return moves.Enter(v1::STEP_PREFLIGHT);
+  }
+}
+
+}  // namespace
+
+std::vector<v1::Event> Decide(const State& state, const RuleTable& rules) {
+  if (!state.created() || state.ended()) return {};
+  Moves moves(state, rules);
+  if (state.fenced) {
+    GiveWay(moves);
+  } else {
+    DecideStep(moves);
+  }
+  return moves.Take();
+}
+
+std::vector<v1::Event> Decide(const State& state) { return Decide(state, AllRules()); }
+
+}  // namespace k3saga::core

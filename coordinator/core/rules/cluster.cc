@@ -1,0 +1,121 @@
+#include "coordinator/core/rules/cluster.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+
+#include "common/reason.h"
+
+namespace k3saga::core {
+namespace {
+
+// Entries a member may lack and still count as caught up: a busy cluster is never at zero.
+constexpr uint64_t kMaxBehind = 1000;
+
+uint64_t NewestIndex(const State& state) {
+  uint64_t newest = 0;
+  for (const v1::ServerProof& proof : state.proof.servers()) newest = std::max(newest, proof.applied_index());
+  return newest;
+}
+
+bool SameMembers(const v1::Plan& plan, const v1::ServerProof& proof) {
+  if (plan.members_size() != proof.members_size()) return false;
+  return std::all_of(plan.members().begin(), plan.members().end(), [&](const v1::EtcdMember& then) {
+    return std::any_of(proof.members().begin(), proof.members().end(),
+                       [&](const v1::EtcdMember& now) { return now.id() == then.id(); });
+  });
+}
+
+void JudgeMember(const State& state, const NodeState& server, const v1::ServerProof& proof,
+                 Verdict& verdict) {
+  const auto add = [&](v1::ReasonCode code, std::string detail, std::string_view remedy = "") {
+    verdict.push_back(MakeReason(code, server.name(), detail, remedy));
+  };
+  if (!proof.etcd_serving()) return add(v1::MEMBER_UNHEALTHY, "its etcd member does not serve");
+  if (proof.learner())
+    add(v1::MEMBER_LEARNER, "its etcd member is a learner", "wait until it is promoted, or remove it");
+  if (proof.alarms_size() != 0) {
+    add(v1::MEMBER_ALARM, absl::StrCat("etcd alarm ", absl::StrJoin(proof.alarms(), ", ")),
+        "free space or repair the member, then disarm the alarm");
+  }
+  if (proof.leader_id() == 0) add(v1::NO_LEADER, "its etcd member knows no leader");
+  if (const uint64_t newest = NewestIndex(state); proof.applied_index() + kMaxBehind < newest) {
+    add(v1::MEMBER_BEHIND,
+        absl::StrCat("its etcd member is ", newest - proof.applied_index(), " entries behind"));
+  }
+  if (!SameMembers(state.plan(), proof)) {
+    add(v1::MEMBERSHIP_CHANGED,
+        absl::StrCat("it lists ", proof.members_size(), " etcd members; at the start there were ",
+                     state.plan().members_size()),
+        "bring the membership back, or end this rollout and run the upgrade again");
+  }
+}
+
+}  // namespace
+
+uint32_t Voters(const State& state) {
+  const auto& members = state.plan().members();
+  return static_cast<uint32_t>(std::count_if(members.begin(), members.end(),
+                                             [](const v1::EtcdMember& each) { return !each.learner(); }));
+}
+
+Verdict TroubleOf(const State& state, const NodeState& server) {
+  const v1::ServerProof* proof = ProofOf(state, server);
+  if (proof == nullptr || !proof->reachable()) {
+    return {MakeReason(v1::NODE_UNREACHABLE, server.name(), "its agent did not answer",
+                       "is k3saga-agent running there and reachable?")};
+  }
+  Verdict verdict;
+  if (server.plan->member_id() != 0) JudgeMember(state, server, *proof, verdict);
+  if (!proof->ready()) {
+    verdict.push_back(MakeReason(
+        v1::SERVER_NOT_READY, server.name(),
+        proof->note().empty() ? "it is not ready" : absl::StrCat("it is not ready: ", proof->note())));
+  }
+  return verdict;
+}
+
+bool Down(const State& state, const NodeState& server) {
+  const v1::ServerProof* proof = ProofOf(state, server);
+  return proof != nullptr && proof->reachable() && !proof->ready() && !proof->etcd_serving();
+}
+
+uint64_t Leader(const State& state) {
+  for (const v1::ServerProof& proof : state.proof.servers()) {
+    if (proof.etcd_serving() && proof.leader_id() != 0) return proof.leader_id();
+  }
+  return 0;
+}
+
+uint64_t SettleMs(const State& state) { return uint64_t{1000} * state.policies().servers().settle_seconds(); }
+
+bool Pending(const NodeState& server, Direction direction) {
+  if (direction == Direction::kForward) return !server.moved();
+  if (server.plan->at_target()) return false;
+  return server.fate == Fate::kMoved || server.fate == Fate::kBroken || server.fate == Fate::kUnknown;
+}
+
+const NodeState* LastCrashed(const State& state, Direction direction) {
+  if (state.touches == 0) return nullptr;
+  const NodeState* last = nullptr;
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    const NodeState& server = state.nodes[i];
+    if (server.crashed_at <= state.last_touch) continue;
+    if (!Pending(server, direction)) return nullptr;
+    if (last == nullptr || server.crashed_at >= last->crashed_at) last = &server;
+  }
+  return last;
+}
+
+uint32_t SettleRemainingMs(const State& state) {
+  const uint64_t settle = SettleMs(state);
+  uint64_t remaining = 0;
+  for (const v1::ServerProof& proof : state.proof.servers()) {
+    if (!proof.ready() || proof.ready_for_ms() >= settle) continue;
+    remaining = std::max(remaining, settle - proof.ready_for_ms());
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(remaining, UINT32_MAX));
+}
+
+}  // namespace k3saga::core

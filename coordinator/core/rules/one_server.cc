@@ -1,0 +1,28 @@
+#include "common/reason.h"
+#include "coordinator/core/rules/rules.h"
+
+namespace k3saga::core {
+namespace {
+
+// Its k3s may be down now or any moment. Node Ready may still be awaited while the next server goes, but not
+// while its workloads are kept away.
+bool Open(const NodeState& server, Direction direction) {
+  if (server.fate == Fate::kTouching) return true;
+  if (direction == Direction::kBack) return false;  // the way back repairs, worst first
+  if (server.fate == Fate::kUnknown) return true;
+  return server.in_flight() && (server.ours_cordoned() || !server.moved());
+}
+
+}  // namespace
+
+Verdict OneServer(const State& state, const Context& context) {
+  if (!context.node.server) return {};
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    const NodeState& other = state.nodes[i];
+    if (other.index == context.node.index || !Open(other, context.direction)) continue;
+    return {MakeReason(v1::ANOTHER_SERVER_OPEN, other.name(), "this server is not finished yet")};
+  }
+  return {};
+}
+
+}  // namespace k3saga::core

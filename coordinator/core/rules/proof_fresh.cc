@@ -1,0 +1,12 @@
+#include "common/reason.h"
+#include "coordinator/core/rules/rules.h"
+
+namespace k3saga::core {
+
+// Gates are judged by what was asked after the last change, never by what was true before it.
+Verdict ProofFresh(const State& state, const Context& context) {
+  if (!context.node.server || state.proof_fresh()) return {};
+  return {MakeReason(v1::PROOF_MISSING, context.node.name(), "the servers' health is being asked for")};
+}
+
+}  // namespace k3saga::core

@@ -1,0 +1,36 @@
+#include "coordinator/core/rules/rule.h"
+
+#include "coordinator/core/rules/rules.h"
+
+namespace k3saga::core {
+
+const RuleTable& AllRules() {
+  static const RuleTable kRules = {
+      {"not-paused", NotPaused},
+      {"not-aborting", NotAborting},
+      {"claims", Claims},
+      {"backup-first", BackupFirst},
+      {"staged", Staged},
+      {"one-server", OneServer},
+      {"servers-first", ServersFirst},
+      {"failure-budget", FailureBudget},
+      {"canary-first", CanaryFirst},
+      {"unavailable-limit", UnavailableLimit},
+      // What follows is judged by the last proof.
+      {"proof-fresh", ProofFresh},
+      {"quorum-gate", QuorumGate},
+      {"stability-gate", StabilityGate},
+      {"leader-moved", LeaderMoved},
+  };
+  return kRules;
+}
+
+Verdict Judge(const RuleTable& rules, const State& state, const Context& context) {
+  for (const Rule& rule : rules) {
+    Verdict verdict = rule.judge(state, context);
+    if (!verdict.empty()) return verdict;
+  }
+  return {};
+}
+
+}  // namespace k3saga::core

@@ -1,0 +1,95 @@
+#include "coordinator/core/chain.h"
+#include "coordinator/core/rules/cluster.h"
+#include "coordinator/core/steps/steps.h"
+#include "coordinator/core/stop.h"
+
+namespace k3saga::core {
+namespace {
+
+// Which one is taken now: the one that was begun, the one that crashes until it is moved, one that is down
+// anyway (costs no vote), then in the plan's order with etcd's leader last.
+const NodeState* NextServer(const State& state) {
+  const NodeState* leader = nullptr;
+  const NodeState* next = nullptr;
+  const NodeState* down = nullptr;
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    const NodeState& server = state.nodes[i];
+    if (server.moved()) continue;
+    if (server.begun) return &server;
+    const bool away = ProofOf(state, server) == nullptr ? !server.plan->was_available() : Down(state, server);
+    const bool leads = server.plan->member_id() != 0 && server.plan->member_id() == Leader(state);
+    const NodeState*& place = away ? down : leads ? leader : next;
+    if (place == nullptr) place = &server;
+  }
+  if (const NodeState* crashed = LastCrashed(state, Direction::kForward)) return crashed;
+  if (down != nullptr) return down;
+  return next != nullptr ? next : leader;
+}
+
+// A server step failed, or the user or a gate ended it: what runs is let finish, then the way back or out.
+void LeaveServers(Moves& moves, const v1::Reason& because) {
+  const State& state = moves.state;
+  if (!ServerFailed(state) || state.aborting) {
+    if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
+    return;
+  }
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    const NodeState& server = state.nodes[i];
+    const bool awaits = server.open_operation != 0 && server.verb == Verb::kAwaitNode;
+    if (server.busy() && !awaits) return;
+    if (!server.failed || server.finished()) continue;
+    const bool back = server.fate == Fate::kBack;  // the agent did it at its own deadline
+    return moves.Finish(server, back ? v1::NodeFinished::PUT_BACK : v1::NodeFinished::FAILED, server.reason);
+  }
+  const bool goes_back =
+      state.policies().servers().on_failure() == v1::ON_FAILURE_PUT_BACK && !state.past_return;
+  if (goes_back) return moves.Enter(v1::STEP_RESTORE_FROM_BACKUP, because);
+  if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
+}
+
+// From here on binaries alone do not lead back: every server was healthy at the new minor, or etcd says so
+// itself.
+void NotePointOfNoReturn(Moves& moves) {
+  const State& state = moves.state;
+  if (state.past_return) return;
+  if (state.plan().minor_step() && state.tally.servers_moved == state.servers()) {
+    return moves.PassReturn("every server runs the new minor version");
+  }
+  for (const v1::ServerProof& proof : state.proof.servers()) {
+    const std::string& now = proof.etcd_cluster_version();
+    if (now.empty() || now == state.etcd_cluster_version) continue;
+    return moves.PassReturn("etcd's cluster version went from " + state.etcd_cluster_version + " to " + now);
+  }
+}
+
+// All servers run the target. Workers start once they are ready and quorum holds; Node Ready may follow.
+void EnterWorkers(Moves& moves) {
+  const State& state = moves.state;
+  if (state.paused) return;
+  if (!state.proof_fresh()) return moves.Probe("", false);
+  Verdict trouble;
+  for (uint32_t i = 0; i < state.servers() && trouble.empty(); ++i)
+    trouble = TroubleOf(state, state.nodes[i]);
+  if (!trouble.empty()) return moves.HoldAndLookAgain("", trouble);
+  moves.Enter(v1::STEP_UPGRADE_WORKERS);
+}
+
+}  // namespace
+
+void UpgradeServers(Moves& moves) {
+  const State& state = moves.state;
+  KeepClaims(moves);
+  NotePointOfNoReturn(moves);
+  if (const v1::Reason stop = StopReason(state); stop.code() != 0) return LeaveServers(moves, stop);
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    const NodeState& server = state.nodes[i];
+    if (server.moved() && !server.finished() && !Rests(moves, server)) FinishMoved(moves, server);
+  }
+  const NodeState* next = NextServer(state);
+  if (next == nullptr) return EnterWorkers(moves);
+  if (Rests(moves, *next)) return;
+  const Verdict verdict = TakeForward(moves, *next);
+  if (!verdict.empty()) AnswerRefusal(moves, *next, verdict);
+}
+
+}  // namespace k3saga::core

@@ -1,0 +1,69 @@
+#include "coordinator/core/chain.h"
+#include "coordinator/core/steps/steps.h"
+#include "coordinator/core/stop.h"
+
+namespace k3saga::core {
+namespace {
+
+// One that was begun goes on; a server may still be awaiting its Node object.
+void GoOn(Moves& moves, const NodeState& node) {
+  if (node.failed) return FailWorker(moves, node);
+  if (node.moved()) return FinishMoved(moves, node);
+  if (node.going_back && node.fate == Fate::kBack) return FinishBack(moves, node);
+  const Verdict verdict = node.going_back ? TakeBack(moves, node) : TakeForward(moves, node);
+  if (!verdict.empty()) AskForMissing(moves, node, verdict);
+}
+
+// Whoever is away already costs nothing; then in the plan's order.
+bool Before(const NodeState& a, const NodeState* b) {
+  return b == nullptr || (!a.plan->was_available() && b->plan->was_available());
+}
+
+struct Survey {
+  bool unfinished = false;
+  bool in_flight = false;
+  const NodeState* next = nullptr;  // the worker to be begun now
+};
+
+Survey GoOnWithAll(Moves& moves) {
+  Survey survey;
+  for (const NodeState& node : moves.state.nodes) {
+    if (node.finished()) continue;
+    survey.unfinished = true;
+    const bool waiting = !node.begun && !node.moved() && !node.failed;
+    if (!waiting || node.busy()) survey.in_flight = true;
+    if (Rests(moves, node)) continue;
+    if (!waiting) {
+      GoOn(moves, node);
+    } else if (node.claimed && Before(node, survey.next)) {
+      survey.next = &node;
+    }
+  }
+  return survey;
+}
+
+// Nothing new is begun and nothing is left in flight: why?
+void Stand(Moves& moves, const NodeState& next, const Verdict& verdict) {
+  if (verdict.front().code() == v1::FAILURE_BUDGET_SPENT)
+    return moves.Enter(v1::STEP_CLEAN_UP, verdict.front());
+  AnswerRefusal(moves, next, verdict);
+}
+
+}  // namespace
+
+void UpgradeWorkers(Moves& moves) {
+  KeepClaims(moves);
+  if (const v1::Reason stop = StopReason(moves.state); stop.code() != 0) {
+    if (WindDown(moves, stop)) moves.Enter(v1::STEP_CLEAN_UP, stop);
+    return;
+  }
+  const Survey survey = GoOnWithAll(moves);
+  if (!survey.unfinished && !moves.state.paused) return moves.Enter(v1::STEP_VERIFY);
+  if (survey.next == nullptr) return;
+  const Verdict verdict = TakeForward(moves, *survey.next);
+  if (verdict.empty()) return;
+  const bool lost_its_files = verdict.front().code() == v1::NOT_STAGED;
+  if (!survey.in_flight || lost_its_files) Stand(moves, *survey.next, verdict);
+}
+
+}  // namespace k3saga::core

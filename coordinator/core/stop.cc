@@ -1,0 +1,117 @@
+#include "coordinator/core/stop.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "common/reason.h"
+#include "coordinator/core/asks.h"
+#include "coordinator/core/chain.h"
+#include "coordinator/core/rules/cluster.h"
+
+namespace k3saga::core {
+namespace {
+
+constexpr uint32_t kDefaultGateTimeoutSeconds = 600;
+constexpr uint32_t kSoonestMs = 100;
+
+const NodeState* FailedServer(const State& state) {
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    if (state.nodes[i].failed) return &state.nodes[i];
+  }
+  return nullptr;
+}
+
+v1::Reason GateTimedOut(const State& state) {
+  v1::Reason reason = state.held.front();
+  reason.set_detail(absl::StrCat(reason.detail(), "; waited ", state.held_ms / 1000, " s"));
+  return reason;
+}
+
+// Brings one node that was begun, and rests, nearer to its end.
+void WindDownNode(Moves& moves, const NodeState& node, const v1::Reason& because) {
+  if (node.failed) {
+    if (!node.server) return FailWorker(moves, node);
+    const bool back = node.fate == Fate::kBack;
+    return moves.Finish(node, back ? v1::NodeFinished::PUT_BACK : v1::NodeFinished::FAILED, node.reason);
+  }
+  if (node.moved()) return FinishMoved(moves, node);
+  if (node.going_back && node.fate == Fate::kBack) return FinishBack(moves, node);
+  if (node.fate == Fate::kAsFound) return BackOut(moves, node, because);
+  // It may have been touched and we never heard: asking again is how we learn, if we may.
+  const Verdict verdict = node.going_back ? TakeBack(moves, node) : TakeForward(moves, node);
+  if (verdict.empty() || AskForMissing(moves, node, verdict)) return;
+  moves.Finish(node, v1::NodeFinished::FAILED, node.reason);
+}
+
+}  // namespace
+
+v1::Reason StopReason(const State& state) {
+  if (state.aborting) {
+    return MakeReason(v1::ABORTED_BY_USER, "", absl::StrCat("aborted by ", state.commanded_by));
+  }
+  if (const NodeState* server = FailedServer(state)) {
+    v1::Reason reason = server->reason;
+    if (reason.subject().empty()) reason.set_subject(server->name());
+    return reason;
+  }
+  if (!state.held.empty() && state.held_ms >= GateTimeoutMs(state)) return GateTimedOut(state);
+  return {};
+}
+
+bool ServerFailed(const State& state) {
+  const NodeState* server = FailedServer(state);
+  return server != nullptr && server->reason.code() != v1::CLAIM_MISSING;
+}
+
+bool WindDown(Moves& moves, const v1::Reason& because) {
+  bool none = true;
+  for (const NodeState& node : moves.state.nodes) {
+    const bool open = node.open_operation != 0;
+    if (!open && !node.in_flight()) continue;
+    none = false;
+    if (!Rests(moves, node)) WindDownNode(moves, node, because);
+  }
+  return none;
+}
+
+uint64_t GateTimeoutMs(const State& state) {
+  const uint32_t seconds = state.policies().servers().gate_timeout_seconds();
+  return uint64_t{1000} * (seconds == 0 ? kDefaultGateTimeoutSeconds : seconds);
+}
+
+bool AskForMissing(Moves& moves, const NodeState& node, const Verdict& verdict) {
+  switch (verdict.front().code()) {
+    case v1::PROOF_MISSING:
+      moves.Probe(node.name(), false);
+      return true;
+    case v1::NODE_LEADS_ETCD:
+      AskMoveLeader(moves, node);
+      return true;
+    case v1::NOT_STAGED:
+      AskStage(moves, node);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void AnswerRefusal(Moves& moves, const NodeState& node, const Verdict& verdict) {
+  if (AskForMissing(moves, node, verdict)) return;
+  switch (verdict.front().code()) {
+    // Whatever these wait for wakes us by itself.
+    case v1::PAUSED_BY_USER:
+    case v1::ABORTED_BY_USER:
+    case v1::CLAIM_MISSING:
+    case v1::ANOTHER_SERVER_OPEN:
+      return moves.Hold(node.name(), verdict);
+    case v1::SERVER_NOT_SETTLED:
+    case v1::SERVER_RESTARTED:
+      return moves.HoldAndLookAgain(
+          node.name(), verdict, std::clamp(SettleRemainingMs(moves.state), kSoonestMs, Moves::kLookAgainMs));
+    default:
+      return moves.HoldAndLookAgain(node.name(), verdict);
+  }
+}
+
+}  // namespace k3saga::core

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "coordinator/core/moves.h"
+
+namespace k3saga::core {
+
+// Why the rollout has to leave its way now: the user aborts, a server failed, a gate stayed closed for too
+// long. Code 0: it has not.
+v1::Reason StopReason(const State& state);
+
+// A server's own install, await or uncordon failed (and not merely its claim): what compensation is for.
+bool ServerFailed(const State& state);
+
+// Lets every node that was begun come to its end: what was touched goes on, what was only begun is undone.
+// True when none is left.
+bool WindDown(Moves& moves, const v1::Reason& because);
+
+// How long a closed gate is waited for.
+uint64_t GateTimeoutMs(const State& state);
+
+// Asks for what the refusal says is missing, where that is ours to ask for: a proof, another leader, the
+// files.
+bool AskForMissing(Moves& moves, const NodeState& node, const Verdict& verdict);
+
+// The same; otherwise holds, says why, and looks again. For at most one node a round.
+void AnswerRefusal(Moves& moves, const NodeState& node, const Verdict& verdict);
+
+}  // namespace k3saga::core

@@ -1,0 +1,381 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/plans.h"
+#include "tests/unit/core/stage.h"
+
+// Whole rollouts: what is asked of whom in which order, and how it ends.
+namespace k3saga::core {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+v1::NodeFinished::Result ResultOf(const Stage& stage, const char* node) {
+  return stage.state().Find(node)->result;
+}
+
+// Answers one verb about one node with `outcome`, everything else with success.
+Stage::Script Fails(Verb verb, std::string node, v1::Outcome outcome) {
+  return [=](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().verb_case() == verb && issued.node() == node) return outcome;
+    return Succeeded(issued);
+  };
+}
+
+const std::vector<std::string> kTouches = {"install", "put_back"};
+
+TEST(Rollout, GoodCase) {
+  Stage stage(MakeRollout(3, 1));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  // s1 leads, so it goes last, after its leadership was moved.
+  EXPECT_THAT(stage.Issued(),
+              ElementsAre("backup s2", "install s2", "await_node s2", "install s3", "await_node s3",
+                          "move_leader s1", "install s1", "await_node s1", "cordon w1", "drain w1",
+                          "install w1", "await_node w1", "uncordon w1"));
+  EXPECT_TRUE(stage.state().past_return);
+  EXPECT_TRUE(stage.state().quiet());
+  EXPECT_EQ(stage.Issued({"claim"}).size(), 4u);
+  EXPECT_EQ(stage.Issued({"release_claim"}).size(), 4u);
+}
+
+TEST(Rollout, FoldOfTheLogIsTheState) {
+  Stage stage(MakeRollout(3, 4));
+  stage.Play();
+  State replayed;
+  for (const v1::Event& event : stage.log()) ASSERT_TRUE(Apply(event, replayed).ok());
+  EXPECT_EQ(replayed.events, stage.state().events);
+  EXPECT_EQ(replayed.next_sequence, stage.state().next_sequence);
+  EXPECT_EQ(replayed.result, stage.state().result);
+}
+
+TEST(Rollout, OneServerGoesWithConsent) {
+  Stage stage(MakeRollout(1, 1));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"move_leader"}), IsEmpty());
+}
+
+TEST(Rollout, FailedServerPutsEveryMovedServerBackNewestFirst) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = Fails(Verb::kInstall, "s1", Failed(v1::API_NOT_READY, v1::Outcome::PUT_BACK));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::COMPENSATED);
+  EXPECT_THAT(stage.Issued(kTouches),
+              ElementsAre("install s2", "install s3", "install s1", "put_back s3", "put_back s2"));
+  for (const char* server : {"s1", "s2", "s3"})
+    EXPECT_EQ(ResultOf(stage, server), v1::NodeFinished::PUT_BACK);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::API_NOT_READY);
+}
+
+TEST(Rollout, BrokenServerIsPutBackFirstAlthoughItIsDown) {
+  Stage stage(MakeRollout(3, 0));
+  stage.script = Fails(Verb::kInstall, "s3", Failed(v1::API_NOT_READY, v1::Outcome::BROKEN));
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (stage.state().Find("s3")->fate != Fate::kBroken) return;
+    proved.mutable_servers(2)->set_ready(false);
+    proved.mutable_servers(2)->set_etcd_serving(false);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::COMPENSATED);
+  EXPECT_THAT(stage.Issued(kTouches), ElementsAre("install s2", "install s3", "put_back s3", "put_back s2"));
+}
+
+TEST(Rollout, ServerPolicyStopLeavesEverythingAsItStands) {
+  v1::RolloutCreated created = MakeRollout(3, 1);
+  created.mutable_plan()->mutable_policies()->mutable_servers()->set_on_failure(v1::ON_FAILURE_STOP);
+  Stage stage(created);
+  stage.script = Fails(Verb::kInstall, "s3", Failed(v1::API_NOT_READY, v1::Outcome::BROKEN));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_THAT(stage.Issued({"put_back"}), IsEmpty());
+}
+
+TEST(Rollout, NoWayBackByBinariesPastThePointOfNoReturn) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = Fails(Verb::kAwaitNode, "s1", Failed(v1::NODE_NOT_READY));  // the last server
+  stage.Play();
+  EXPECT_TRUE(stage.state().past_return);
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_THAT(stage.Issued({"put_back"}), IsEmpty());
+}
+
+TEST(Rollout, PatchReleaseGoesBackFromTheLastServer) {
+  v1::RolloutCreated created = MakeRollout(3, 1);
+  created.mutable_plan()->set_minor_step(false);
+  Stage stage(created);
+  stage.script = Fails(Verb::kInstall, "s1", Failed(v1::API_NOT_READY, v1::Outcome::BROKEN));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::COMPENSATED);
+  EXPECT_THAT(stage.Issued({"put_back"}), ElementsAre("put_back s1", "put_back s3", "put_back s2"));
+}
+
+TEST(Rollout, PutBackThatFailsStopsWithItsReason) {
+  Stage stage(MakeRollout(3, 0));
+  stage.script = [](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_install() && issued.node() == "s3")
+      return Failed(v1::API_NOT_READY, v1::Outcome::BROKEN);
+    if (issued.spec().has_put_back()) return Failed(v1::NOT_KEPT);
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::RESTORE_FAILED);
+}
+
+TEST(Rollout, BackupComesBeforeAnyTouchAndItsFailureStops) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = [](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    return issued.spec().has_backup() ? Failed(v1::SNAPSHOT_FAILED) : Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::SNAPSHOT_FAILED);
+  EXPECT_THAT(stage.Issued(kTouches), IsEmpty());
+  EXPECT_EQ(stage.Issued({"backup"}).size(), 3u);  // tried, through different servers
+  EXPECT_EQ(stage.Issued({"drop_staged"}).size(), 4u);
+}
+
+TEST(Rollout, ClaimThatIsNotToBeHadRefuses) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = Fails(Verb::kClaim, "s2", Unknown());
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::REFUSED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::CLAIM_MISSING);
+  EXPECT_THAT(stage.Issued({"stage", "backup", "install"}), IsEmpty());
+}
+
+TEST(Rollout, FencedCoordinatorGivesWayAtOnce) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = Fails(Verb::kInstall, "s3", Refused(v1::STALE_EPOCH));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::STALE_EPOCH);
+  EXPECT_THAT(stage.Issued({"uncordon", "release_claim", "put_back"}), IsEmpty());
+}
+
+TEST(Rollout, UnknownInstallIsAskedAgainAndCountsOnce) {
+  Stage stage(MakeRollout(3, 1));
+  int asked = 0;
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_install() && issued.node() == "s3" && ++asked == 1) return Unknown();
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"install"}),
+              ElementsAre("install s2", "install s3", "install s3", "install s1", "install w1"));
+}
+
+TEST(Rollout, RefusedByTheAgentsLastCheckLooksAgain) {
+  Stage stage(MakeRollout(3, 0));
+  int asked = 0;
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_install() && issued.node() == "s2" && ++asked == 1)
+      return Refused(v1::NODE_LEADS_ETCD);
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
+TEST(Rollout, LostAgentJournalIsClaimedAgain) {
+  Stage stage(MakeRollout(3, 0));
+  int asked = 0;
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    v1::Outcome lost = Unknown();
+    lost.mutable_reason()->set_code(v1::LOST_OPERATION);
+    if (issued.spec().has_install() && issued.node() == "s2" && ++asked == 1) return lost;
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_EQ(stage.Issued({"claim"}).size(), 4u);
+}
+
+TEST(Rollout, FailedWorkerStopsAndStaysCordonedWhenItIsUnfit) {
+  Stage stage(MakeRollout(3, 6));
+  stage.script = Fails(Verb::kInstall, "w1", Failed(v1::NODE_NOT_READY, v1::Outcome::BROKEN));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::FAILURE_BUDGET_SPENT);
+  EXPECT_EQ(ResultOf(stage, "w1"), v1::NodeFinished::FAILED);
+  EXPECT_EQ(stage.state().Find("w1")->cordon, Cordon::kOurs);
+  EXPECT_THAT(stage.Issued({"uncordon"}), Not(Contains("uncordon w1")));
+  EXPECT_THAT(stage.Issued({"install"}), Not(Contains("install w5")));
+}
+
+TEST(Rollout, FailedWorkerThatIsHealthyIsUncordoned) {
+  Stage stage(MakeRollout(3, 2));
+  stage.script = Fails(Verb::kDrain, "w1", Failed(v1::DRAIN_BLOCKED));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(ResultOf(stage, "w1"), v1::NodeFinished::FAILED);
+  EXPECT_THAT(stage.Issued({"uncordon"}), Contains("uncordon w1"));
+}
+
+TEST(Rollout, SkipGoesOnWithinTheBudgetAndSaysThatNotAllIsDone) {
+  v1::RolloutCreated created = MakeRollout(3, 6);
+  v1::WorkerPolicy& policy = *created.mutable_plan()->mutable_policies()->mutable_workers();
+  policy.set_on_failure(v1::ON_FAILURE_SKIP);
+  policy.mutable_failure_budget()->set_value(1);
+  Stage stage(created);
+  stage.script = Fails(Verb::kInstall, "w1", Failed(v1::NODE_NOT_READY, v1::Outcome::BROKEN));
+  stage.Play();
+  EXPECT_EQ(stage.state().tally.workers_upgraded, 5u);
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.subject(), "w1");
+}
+
+TEST(Rollout, WorkersArePutBackWhereThePolicySaysSo) {
+  v1::RolloutCreated created = MakeRollout(3, 2);
+  created.mutable_plan()->mutable_policies()->mutable_workers()->set_on_failure(v1::ON_FAILURE_PUT_BACK);
+  Stage stage(created);
+  stage.script = Fails(Verb::kInstall, "w1", Failed(v1::NODE_NOT_READY, v1::Outcome::BROKEN));
+  stage.Play();
+  EXPECT_THAT(stage.Issued({"put_back"}), ElementsAre("put_back w1"));
+  EXPECT_EQ(ResultOf(stage, "w1"), v1::NodeFinished::PUT_BACK);
+  EXPECT_THAT(stage.Issued({"uncordon"}), Contains("uncordon w1"));
+}
+
+TEST(Rollout, PauseLetsWhatRunsFinishAndResumeGoesOn) {
+  Stage stage(MakeRollout(3, 2));
+  bool paused = false;
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_install() && issued.node() == "s3" && !paused) {
+      paused = true;
+      return std::nullopt;  // the user pauses while it runs
+    }
+    return Succeeded(issued);
+  };
+  stage.Play();
+  stage.Command(v1::CommandReceived::PAUSE);
+  stage.Play();
+  EXPECT_TRUE(stage.state().quiet());
+  EXPECT_EQ(ResultOf(stage, "s3"), v1::NodeFinished::UPGRADED);
+  ASSERT_EQ(stage.state().held.size(), 1u);
+  EXPECT_EQ(stage.state().held[0].code(), v1::PAUSED_BY_USER);
+  EXPECT_THAT(stage.Issued({"install"}), ElementsAre("install s2", "install s3"));
+  stage.Command(v1::CommandReceived::RESUME);
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
+TEST(Rollout, AbortUndoesWhatWasOnlyBegun) {
+  Stage stage(MakeRollout(3, 4));
+  bool aborted = false;
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_drain() && !aborted) return std::nullopt;
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().tally.workers_in_flight, 2u);
+  aborted = true;
+  stage.Command(v1::CommandReceived::ABORT);
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::ABORTED_BY_USER);
+  EXPECT_THAT(stage.Issued({"uncordon"}), ElementsAre("uncordon w1", "uncordon w2"));
+  EXPECT_EQ(ResultOf(stage, "w1"), v1::NodeFinished::SKIPPED);
+  EXPECT_THAT(stage.Issued({"install"}), ElementsAre("install s2", "install s3", "install s1"));
+}
+
+TEST(Rollout, ResumedUnderAHigherEpochClaimsAgainBeforeItTouches) {
+  Stage stage(MakeRollout(3, 1));
+  stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_install() && stage.state().epoch == 1) return std::nullopt;
+    return Succeeded(issued);
+  };
+  stage.Play();
+  v1::Event resumed;
+  resumed.mutable_resumed()->set_epoch(2);
+  resumed.mutable_resumed()->set_holder("ada@laptop:7");
+  stage.Feed(resumed);
+  EXPECT_EQ(stage.state().open_operations.size(), 5u);  // the install, attached to, and four claims
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_EQ(stage.Issued({"claim"}).size(), 8u);
+  EXPECT_EQ(stage.Issued({"install"}).size(), 4u);
+}
+
+TEST(Rollout, GateThatStaysClosedStops) {
+  Stage stage(MakeRollout(3, 1));
+  stage.spoil = [](v1::GateProved& proved) { proved.mutable_servers(2)->add_alarms("NOSPACE"); };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::MEMBER_ALARM);
+  EXPECT_EQ(stage.state().end_reason.subject(), "s3");
+  EXPECT_THAT(stage.Issued(kTouches), IsEmpty());
+}
+
+TEST(Rollout, ServerThatCrashesUntilItIsMovedGoesNext) {
+  Stage stage(MakeRollout(3, 0));
+  stage.spoil = [&](v1::GateProved& proved) {
+    // Since s2 was moved, s1 (the leader) is another process at every look.
+    if (!stage.state().Find("s2")->moved() || stage.state().Find("s1")->moved()) return;
+    proved.mutable_servers(0)->set_main_pid(static_cast<uint32_t>(proved.sequence() + 5000));
+    proved.mutable_servers(0)->set_ready_for_ms(500);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"install"}), ElementsAre("install s2", "install s1", "install s3"));
+}
+
+TEST(Rollout, MovedServerThatCrashesIsWaitedForAndThenStops) {
+  Stage stage(MakeRollout(3, 0));
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (!stage.state().Find("s2")->moved()) return;
+    proved.mutable_servers(1)->set_main_pid(static_cast<uint32_t>(proved.sequence() + 5000));
+    proved.mutable_servers(1)->set_ready_for_ms(500);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::SERVER_RESTARTED);
+  EXPECT_THAT(stage.Issued({"install"}), ElementsAre("install s2"));
+}
+
+TEST(Rollout, NodesAtTheTargetAreVerifiedAndNotInstalled) {
+  v1::RolloutCreated created = MakeRollout(3, 2);
+  for (const int i : {0, 1, 3}) created.mutable_plan()->mutable_nodes(i)->set_at_target(true);
+  created.mutable_plan()->mutable_nodes(3)->set_left_cordoned(true);
+  Stage stage(created);
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"install"}), ElementsAre("install s3", "install w2"));
+  EXPECT_EQ(ResultOf(stage, "s1"), v1::NodeFinished::UNCHANGED);
+  // What an earlier rollout left cordoned is taken over and undone.
+  EXPECT_THAT(stage.Issued({"cordon"}), Contains("cordon w1"));
+  EXPECT_THAT(stage.Issued({"uncordon"}), Contains("uncordon w1"));
+}
+
+TEST(Rollout, CordonsOfTheUserStay) {
+  v1::RolloutCreated created = MakeRollout(3, 2);
+  created.mutable_plan()->mutable_nodes(3)->set_was_cordoned(true);
+  Stage stage(created);
+  stage.script = [](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    v1::Outcome outcome = Succeeded(issued);
+    if (issued.spec().has_cordon()) outcome.mutable_cordon()->set_cordoned_before(true);
+    return outcome;
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"uncordon"}), IsEmpty());
+}
+
+TEST(Rollout, ThousandsOfNodes) {
+  v1::RolloutCreated created = MakeRollout(5, 3000);
+  v1::Limit& limit =
+      *created.mutable_plan()->mutable_policies()->mutable_workers()->mutable_max_unavailable();
+  limit.set_value(10);
+  limit.set_percent(true);
+  Stage stage(created);
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_EQ(stage.state().tally.workers_upgraded, 3000u);
+}
+
+}  // namespace
+}  // namespace k3saga::core

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/core/saga.h"
+
+namespace k3saga::core {
+
+// Plays a rollout against a small cluster in the head: every operation succeeds at once, every timer fires
+// when nothing else is left to do, unless the test's script says otherwise.
+class Stage {
+ public:
+  // nullopt: not answered yet. The default script answers with success.
+  using Script = std::function<std::optional<v1::Outcome>(const v1::OperationIssued&)>;
+
+  explicit Stage(v1::RolloutCreated created);
+
+  Script script;
+  // Changes the proof that is about to be given.
+  std::function<void(v1::GateProved&)> spoil;
+
+  void Feed(v1::Event event);  // as an input; fails the test if it does not fit
+  void Command(v1::CommandReceived::Command command);
+  // Until the rollout ends, or until nothing but the test can bring it forward.
+  void Play();
+
+  const State& state() const { return state_; }
+  const std::vector<v1::Event>& log() const { return log_; }
+  // "backup s1", "install s2", ... in the order issued, of these verbs ("" for all but claims and staging).
+  std::vector<std::string> Issued(const std::vector<std::string>& verbs = {}) const;
+  bool EverHeld(v1::ReasonCode code) const;
+
+ private:
+  void Decided();
+  bool Answer();
+  bool FireTimer();
+  v1::GateProved Prove(uint64_t sequence, bool with_nodes) const;
+
+  uint64_t leader_ = 1;  // etcd member
+  State state_;
+  std::vector<v1::Event> log_;
+};
+
+}  // namespace k3saga::core
