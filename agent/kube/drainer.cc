@@ -77,19 +77,18 @@ absl::StatusOr<v1::DrainResult> Drainer::Run() {
     end = std::min(end, start_ + std::chrono::seconds(policy_.timeout_seconds()));
   }
   K3SAGA_ASSIGN_OR_RETURN(version_, EvictionVersion(*parts_.api, Left(end)));
-  K3SAGA_ASSIGN_OR_RETURN(const std::vector<Pod> pods, PodsOnNode());
+  K3SAGA_ASSIGN_OR_RETURN(const std::vector<Pod> pods, PodsOnNode(Left(end)));
   K3SAGA_RETURN_IF_ERROR(CheckNothingInTheWay(pods));
   K3SAGA_ASSIGN_OR_RETURN(const bool empty, WaitUntilEmpty(end, &Drainer::Evict));
   return empty ? Result() : TimeIsUp();
 }
 
-absl::StatusOr<std::vector<Pod>> Drainer::PodsOnNode() {
+absl::StatusOr<std::vector<Pod>> Drainer::PodsOnNode(const Patience& patience) {
   std::string path = absl::StrCat("/api/v1/pods?fieldSelector=", Escape("spec.nodeName=" + node_));
   if (!policy_.pod_selector().empty()) {
     absl::StrAppend(&path, "&labelSelector=", Escape(policy_.pod_selector()));
   }
-  K3SAGA_ASSIGN_OR_RETURN(const Json::array_t items,
-                          parts_.api->List(path, {.timeout = kOneCall, .stop = patience_.stop}));
+  K3SAGA_ASSIGN_OR_RETURN(const Json::array_t items, parts_.api->List(path, patience));
   std::vector<Pod> pods;
   pods.reserve(items.size());
   std::transform(items.begin(), items.end(), std::back_inserter(pods), &PodOf);
@@ -158,7 +157,7 @@ void Drainer::Update(const std::vector<Pod>& pods) {
 
 absl::StatusOr<bool> Drainer::WaitUntilEmpty(milliseconds end, Removal remove) {
   while (true) {
-    const auto pods = PodsOnNode();
+    const auto pods = PodsOnNode({.timeout = kOneCall, .stop = patience_.stop});
     if (pods.ok()) {
       Update(*pods);
       if (left_.empty()) {

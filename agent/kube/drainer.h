@@ -46,7 +46,7 @@ class Drainer {
     std::string held_by;
   };
 
-  absl::StatusOr<std::vector<Pod>> PodsOnNode();
+  absl::StatusOr<std::vector<Pod>> PodsOnNode(const Patience& patience);
   // Refuses before anything was evicted.
   absl::Status CheckNothingInTheWay(const std::vector<Pod>& pods) const;
   // Takes over what is on the node now: what is gone, what is left, what came back.
