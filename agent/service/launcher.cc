@@ -22,7 +22,8 @@ absl::Status SystemdLauncher::Launch(const v1::OperationId& id, bool first) {
   node::TransientUnit unit;
   unit.name = OperationUnit(id);
   // Low on memory, k3s's upgrade is the last that should die half-way.
-  unit.properties = {"OOMScoreAdjust=-900"};
+  // The slice is the agent's too: one place to see what k3saga runs and uses on a node.
+  unit.properties = {"OOMScoreAdjust=-900", "Slice=k3saga.slice"};
   const char* crash_at = std::getenv("K3SAGA_CRASH_AT");
   if (first && crash_at != nullptr)
     unit.properties.push_back(absl::StrCat("Environment=K3SAGA_CRASH_AT=", crash_at));
