@@ -7,6 +7,7 @@ namespace k3saga::core {
 namespace {
 
 bool WantsCordon(const State& state, const NodeState& node) {
+  if (!node.plan->runs_kubelet()) return false;
   if (node.cordon == Cordon::kOurs || node.cordon == Cordon::kTheirs) return false;
   return CordonPolicyOf(state, node) || node.plan->left_cordoned() || node.cordon == Cordon::kUnknown;
 }

@@ -11,8 +11,7 @@ namespace k3saga::core {
 namespace {
 
 struct Others {
-  uint32_t servers = 0;
-  uint32_t healthy_servers = 0;
+  bool api = false;  // a healthy one among them serves the API
   uint32_t healthy_voters = 0;
   Verdict trouble;
 };
@@ -22,10 +21,9 @@ Others LookAtOthers(const State& state, const NodeState& touched) {
   for (uint32_t i = 0; i < state.servers(); ++i) {
     const NodeState& other = state.nodes[i];
     if (other.index == touched.index) continue;
-    ++others.servers;
     Verdict trouble = TroubleOf(state, other);
     if (trouble.empty()) {
-      ++others.healthy_servers;
+      others.api = others.api || other.plan->runs_apiserver();
       others.healthy_voters += other.plan->member_id() != 0 ? 1 : 0;
     }
     others.trouble.insert(others.trouble.end(), trouble.begin(), trouble.end());
@@ -56,7 +54,7 @@ Verdict QuorumGate(const State& state, const Context& context) {
   const bool votes = context.node.plan->member_id() != 0;
   const uint32_t needed = Voters(state) / 2 + 1;
   const bool quorum_left = !votes || others.healthy_voters >= needed || LossIsConsented(state, context.node);
-  const bool api_left = others.healthy_servers > 0 || state.servers() == 1;
+  const bool api_left = others.api || !context.node.plan->runs_apiserver() || state.servers() == 1;
 
   // On the way back another server's trouble does not stop us as long as quorum and API stay.
   if (context.direction == Direction::kBack && quorum_left && api_left) return {};
