@@ -83,11 +83,24 @@ class FakeFleet final : public Fleet {
     std::shared_ptr<bool> alive_;
   };
 
+  // What is said to a call that was dropped is not heard.
+  template <typename Argument>
+  static std::function<void(Argument)> IfAlive(std::shared_ptr<bool> alive,
+                                               std::function<void(Argument)> callback) {
+    return [alive = std::move(alive), callback = std::move(callback)](Argument argument) {
+      if (*alive) callback(std::forward<Argument>(argument));
+    };
+  }
+  static RunEvents IfAlive(const std::shared_ptr<bool>& alive, RunEvents events) {
+    return {IfAlive(alive, std::move(events.accepted)), IfAlive(alive, std::move(events.progress)),
+            IfAlive(alive, std::move(events.done))};
+  }
+
   template <typename Request, typename Callback>
   static CallHandle Ask(std::vector<Asked<Request, Callback>>& list, const std::string& node,
                         const Request& request, std::chrono::milliseconds timeout, Callback callback) {
     auto alive = std::make_shared<bool>(true);
-    list.push_back({node, request, timeout, std::move(callback), alive});
+    list.push_back({node, request, timeout, IfAlive(alive, std::move(callback)), alive});
     return std::make_unique<Handle>(alive);
   }
 };

@@ -1,0 +1,197 @@
+#include "coordinator/driver/dispatcher.h"
+
+#include <utility>
+
+#include "common/host/crash_point.h"
+#include "common/reason.h"
+#include "coordinator/fleet/rounds.h"
+
+namespace k3saga::driver {
+namespace {
+
+using std::chrono::milliseconds;
+
+CrashPoint kBeforeDispatch("driver.before_dispatch");
+CrashPoint kAfterDispatch("driver.after_dispatch");
+
+// A server that does not answer its probe by then counts as unreachable.
+constexpr milliseconds kProbeTimeout(5'000);
+
+v1::Authority AuthorityOf(const core::State& state) {
+  v1::Authority authority;
+  authority.set_rollout(state.rollout());
+  authority.set_epoch(state.epoch);
+  authority.set_holder(state.holder);
+  return authority;
+}
+
+// Erases what is under way and not open any more.
+template <typename UnderWay, typename Open>
+void KeepOpen(UnderWay& under_way, const Open& open) {
+  for (auto it = under_way.begin(); it != under_way.end();) {
+    it = open.count(it->first) != 0 ? std::next(it) : under_way.erase(it);
+  }
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(OperationFollower::Edge edge, Hear hear)
+    : edge_(std::move(edge)), hear_(std::move(hear)) {}
+
+Dispatcher::~Dispatcher() { Clear(); }
+
+void Dispatcher::Clear() {
+  for (const auto& [sequence, timer] : timers_) edge_.loop.CancelTimer(timer);
+  timers_.clear();
+  probes_.clear();
+  operations_.clear();
+}
+
+void Dispatcher::Learn(const v1::Event& event, const core::State& before) {
+  if (event.has_created()) {
+    for (const v1::PlannedNode& node : event.created().plan().nodes()) {
+      journal_ids_[node.name()] = node.journal_id();
+    }
+  } else if (event.has_settled() && !event.settled().agent_journal_id().empty()) {
+    const auto issued = before.open_operations.find(event.settled().sequence());
+    if (issued == before.open_operations.end()) return;
+    journal_ids_[issued->second.asked_of()] = event.settled().agent_journal_id();
+  }
+}
+
+void Dispatcher::Match(const core::State& state) {
+  DropWhatIsNotOpen(state);
+  for (const auto& [sequence, issued] : state.open_operations) {
+    if (operations_.count(sequence) == 0) Begin(issued, state);
+  }
+  for (const auto& [sequence, probe] : state.open_probes) {
+    if (probes_.count(sequence) == 0) BeginProbe(probe.issued, state);
+  }
+  for (const auto& [sequence, timer] : state.open_timers) {
+    if (timers_.count(sequence) == 0) BeginTimer(timer);
+  }
+}
+
+void Dispatcher::DropWhatIsNotOpen(const core::State& state) {
+  KeepOpen(operations_, state.open_operations);
+  KeepOpen(probes_, state.open_probes);
+  for (const auto& [sequence, timer] : timers_) {
+    if (state.open_timers.count(sequence) == 0) edge_.loop.CancelTimer(timer);
+  }
+  KeepOpen(timers_, state.open_timers);
+}
+
+v1::RunRequest Dispatcher::RequestFor(const v1::OperationIssued& issued, const core::State& state) const {
+  v1::RunRequest request;
+  *request.mutable_authority() = AuthorityOf(state);
+  request.mutable_id()->set_rollout(state.rollout());
+  request.mutable_id()->set_sequence(issued.sequence());
+  request.mutable_id()->set_attempt(issued.attempt());
+  *request.mutable_spec() = issued.spec();
+  const core::NodeState* agent = state.Find(issued.asked_of());
+  if (request.spec().has_claim() && agent != nullptr && agent->server) {
+    // Servers keep what another machine needs to adopt the rollout. The journal has it once, not in every
+    // claim.
+    request.mutable_spec()->mutable_claim()->set_rollout_created(state.roster->created.SerializeAsString());
+  }
+  const auto journal = journal_ids_.find(issued.asked_of());
+  if (journal != journal_ids_.end()) request.set_journal_id(journal->second);
+  return request;
+}
+
+void Dispatcher::Begin(const v1::OperationIssued& issued, const core::State& state) {
+  kBeforeDispatch.MaybeDie();
+  operations_[issued.sequence()];  // under way, also while its files are being sent
+  const v1::RunRequest request = RequestFor(issued, state);
+  if (issued.spec().has_stage() && PushesFiles(issued.spec().stage().release())) {
+    PushFirst(issued, request, state);
+  } else {
+    Follow(issued.sequence(), issued, request);
+  }
+  kAfterDispatch.MaybeDie();
+}
+
+void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request,
+                           const core::State& state) {
+  const uint64_t sequence = issued.sequence();
+  const v1::Release& release = issued.spec().stage().release();
+  if (release_push_ == nullptr) release_push_ = std::make_unique<ReleasePush>(edge_, release);
+  const core::NodeState* node = state.Find(issued.asked_of());
+  ReleasePush::Job job;
+  job.node = issued.asked_of();
+  if (node != nullptr) job.architecture = node->plan->architecture();
+  job.authority = request.authority();
+  job.deadline = std::chrono::seconds(issued.deadline_seconds());
+  job.progress = [this, sequence, about = issued.node()](const v1::Progress& progress) {
+    hear_.progress(sequence, about, progress);
+  };
+  job.done = [this, sequence, issued, request](const absl::Status& status) {
+    if (status.ok()) {
+      Follow(sequence, issued, request);
+      return;
+    }
+    v1::Outcome outcome;
+    outcome.set_code(v1::Outcome::FAILED);
+    outcome.set_node_state(v1::Outcome::UNTOUCHED);
+    const v1::ReasonCode code =
+        absl::IsDeadlineExceeded(status) ? v1::DOWNLOAD_FAILED : v1::RELEASE_UNAVAILABLE;
+    *outcome.mutable_reason() = MakeReason(code, issued.asked_of(), std::string(status.message()));
+    Settle(sequence, std::move(outcome), "");
+  };
+  operations_[sequence].push = release_push_->Push(std::move(job));
+}
+
+void Dispatcher::Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request) {
+  operations_[sequence].follower = std::make_unique<OperationFollower>(
+      edge_, issued.asked_of(), request, std::chrono::seconds(issued.deadline_seconds()),
+      OperationFollower::Hear{[this, sequence, about = issued.node()](const v1::Progress& progress) {
+                                hear_.progress(sequence, about, progress);
+                              },
+                              [this, sequence](v1::Outcome outcome, const std::string& journal_id) {
+                                Settle(sequence, std::move(outcome), journal_id);
+                              }});
+}
+
+void Dispatcher::Settle(uint64_t sequence, v1::Outcome outcome, const std::string& journal_id) {
+  v1::Event event;
+  event.mutable_settled()->set_sequence(sequence);
+  *event.mutable_settled()->mutable_outcome() = std::move(outcome);
+  event.mutable_settled()->set_agent_journal_id(journal_id);
+  hear_.event(std::move(event));
+}
+
+void Dispatcher::BeginProbe(const v1::ProbeIssued& issued, const core::State& state) {
+  fleet::ProbeRound round;
+  for (const core::NodeState& node : state.nodes) {
+    if (node.server) round.servers.push_back(node.name());
+  }
+  round.authority = AuthorityOf(state);
+  round.with_nodes = issued.with_nodes();
+  round.timeout = kProbeTimeout;
+  probes_[issued.sequence()] =
+      fleet::ProbeServers(edge_.fleet, std::move(round),
+                          [this, sequence = issued.sequence()](std::vector<v1::ServerProof> proofs) {
+                            v1::Event event;
+                            event.mutable_gate_proved()->set_sequence(sequence);
+                            for (v1::ServerProof& proof : proofs) {
+                              // One server's word on the Node objects is enough; it stands once, beside the
+                              // proofs.
+                              if (event.gate_proved().nodes_size() == 0)
+                                event.mutable_gate_proved()->mutable_nodes()->Swap(proof.mutable_nodes());
+                              proof.clear_nodes();
+                              *event.mutable_gate_proved()->add_servers() = std::move(proof);
+                            }
+                            hear_.event(std::move(event));
+                          });
+}
+
+void Dispatcher::BeginTimer(const v1::TimerSet& timer) {
+  timers_[timer.sequence()] =
+      edge_.loop.After(milliseconds(timer.milliseconds()), [this, sequence = timer.sequence()] {
+        v1::Event event;
+        event.mutable_timer_fired()->set_sequence(sequence);
+        hear_.event(std::move(event));
+      });
+}
+
+}  // namespace k3saga::driver

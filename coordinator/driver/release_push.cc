@@ -1,0 +1,155 @@
+#include "coordinator/driver/release_push.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace k3saga::driver {
+
+using std::chrono::milliseconds;
+
+// One node's files, one after the other.
+class ReleasePush::Running final : public fleet::Call {
+ public:
+  Running(ReleasePush& push, Job job)
+      : push_(push), job_(std::move(job)), deadline_at_(push.edge_.clock.Steady() + job_.deadline) {
+    deadline_timer_ = push_.edge_.loop.After(job_.deadline, [this] {
+      deadline_timer_ = 0;
+      Finish(absl::DeadlineExceededError(
+          absl::StrCat("the release was not sent within ", job_.deadline.count() / 1000, " s", last_error_)));
+    });
+  }
+
+  ~Running() override { Leave(); }
+
+  void Begin() {
+    active_ = true;
+    if (!push_.files_->ok()) {
+      Finish(push_.files_->status());
+    } else {
+      SendNext();
+    }
+  }
+
+ private:
+  void SendNext() {
+    const std::vector<PushedFile>& files = **push_.files_;
+    while (next_ < files.size() && !Wants(files[next_])) ++next_;
+    if (next_ == files.size()) {
+      Finish(absl::OkStatus());
+      return;
+    }
+    const milliseconds left = std::max(deadline_at_ - push_.edge_.clock.Steady(), milliseconds(1));
+    upload_ = push_.edge_.fleet.Upload(
+        job_.node, job_.authority, files[next_].file, left,
+        [this](uint64_t bytes, uint64_t total) { Report(bytes, total); },
+        [this](const absl::StatusOr<v1::UploadReply>& reply) { Sent(reply.status()); });
+  }
+
+  bool Wants(const PushedFile& file) const {
+    return file.architecture.empty() || job_.architecture.empty() || file.architecture == job_.architecture;
+  }
+
+  void Report(uint64_t bytes, uint64_t total) {
+    v1::Progress progress;
+    progress.set_phase("push");
+    progress.set_detail((**push_.files_)[next_].file.file_name);
+    progress.set_percent(total == 0 ? 100 : static_cast<uint32_t>(bytes * 100 / total));
+    if (progress.percent() == last_percent_) return;
+    last_percent_ = progress.percent();
+    job_.progress(progress);
+  }
+
+  void Sent(const absl::Status& status) {
+    if (status.ok()) {
+      ++next_;
+      breaks_ = 0;
+      SendNext();
+      return;
+    }
+    // Our own file is the trouble, or the agent does not take it: asking again will not help.
+    if (absl::IsNotFound(status) || absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
+        absl::IsUnimplemented(status)) {
+      Finish(status);
+      return;
+    }
+    last_error_ = absl::StrCat(": ", std::string(status.message()));
+    retry_timer_ = push_.edge_.loop.After(RetryDelay(breaks_++, push_.edge_.random()), [this] {
+      retry_timer_ = 0;
+      SendNext();
+    });
+  }
+
+  void Finish(const absl::Status& status) {
+    Leave();
+    job_.done(status);  // may destroy this
+  }
+
+  // Gives its place to the next one.
+  void Leave() {
+    push_.edge_.loop.CancelTimer(std::exchange(deadline_timer_, 0));
+    push_.edge_.loop.CancelTimer(std::exchange(retry_timer_, 0));
+    auto& waiting = push_.waiting_;
+    waiting.erase(std::remove(waiting.begin(), waiting.end(), this), waiting.end());
+    if (!std::exchange(active_, false)) return;
+    --push_.active_;
+    push_.edge_.loop.Post([self = push_.self_] {
+      if (*self != nullptr) (*self)->StartWaiting();
+    });
+  }
+
+  ReleasePush& push_;
+  const Job job_;
+  const milliseconds deadline_at_;
+  fleet::CallHandle upload_;
+  Loop::TimerId deadline_timer_ = 0;
+  Loop::TimerId retry_timer_ = 0;
+  size_t next_ = 0;
+  uint32_t last_percent_ = 101;
+  int breaks_ = 0;
+  bool active_ = false;
+  std::string last_error_;
+};
+
+ReleasePush::ReleasePush(OperationFollower::Edge edge, v1::Release release)
+    : edge_(std::move(edge)), release_(std::move(release)), self_(std::make_shared<ReleasePush*>(this)) {}
+
+ReleasePush::~ReleasePush() {
+  *self_ = nullptr;
+  if (lister_.joinable()) lister_.join();
+}
+
+fleet::CallHandle ReleasePush::Push(Job job) {
+  auto running = std::make_unique<Running>(*this, std::move(job));
+  waiting_.push_back(running.get());
+  if (!listing_) ListFiles();
+  edge_.loop.Post([self = self_] {
+    if (*self != nullptr) (*self)->StartWaiting();
+  });
+  return running;
+}
+
+void ReleasePush::ListFiles() {
+  listing_ = true;
+  lister_ = std::thread([release = release_, &loop = edge_.loop, self = self_] {
+    auto files = std::make_shared<absl::StatusOr<std::vector<PushedFile>>>(ListPushedFiles(release));
+    loop.Post([self, files] {
+      if (*self == nullptr) return;
+      (*self)->files_ = std::make_unique<absl::StatusOr<std::vector<PushedFile>>>(std::move(*files));
+      (*self)->StartWaiting();
+    });
+  });
+}
+
+void ReleasePush::StartWaiting() {
+  if (files_ == nullptr) return;
+  while (active_ < kNodesAtATime && !waiting_.empty()) {
+    Running* next = waiting_.front();
+    waiting_.pop_front();
+    ++active_;
+    next->Begin();
+  }
+}
+
+}  // namespace k3saga::driver

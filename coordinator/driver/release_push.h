@@ -1,0 +1,61 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "coordinator/driver/operation_follower.h"
+#include "coordinator/driver/release_files.h"
+#include "coordinator/fleet/fleet.h"
+
+namespace k3saga::driver {
+
+// Brings a rollout's release to the agents over the channels that are there anyway, a few nodes at a time:
+// our network and processor are shared by all of them. What an agent has is not sent again; what breaks goes
+// on where it was. Loop's thread.
+class ReleasePush {
+ public:
+  static constexpr size_t kNodesAtATime = 8;
+
+  struct Job {
+    std::string node;
+    std::string architecture;  // "": every architecture's files
+    v1::Authority authority;
+    std::chrono::milliseconds deadline;  // from now, waiting for a place included
+    std::function<void(const v1::Progress&)> progress;
+    std::function<void(absl::Status)> done;
+  };
+
+  // The files of `release` are listed and hashed in a thread of its own when the first job comes.
+  ReleasePush(OperationFollower::Edge edge, v1::Release release);
+  ~ReleasePush();
+  ReleasePush(const ReleasePush&) = delete;
+  ReleasePush& operator=(const ReleasePush&) = delete;
+
+  // Dropping the handle gives up. The push outlives its handles.
+  [[nodiscard]] fleet::CallHandle Push(Job job);
+
+ private:
+  class Running;
+
+  void ListFiles();
+  void StartWaiting();
+
+  const OperationFollower::Edge edge_;
+  const v1::Release release_;
+  std::thread lister_;
+  bool listing_ = false;
+  std::unique_ptr<absl::StatusOr<std::vector<PushedFile>>> files_;  // null: not listed yet
+  std::deque<Running*> waiting_;
+  size_t active_ = 0;
+  std::shared_ptr<ReleasePush*> self_;  // for what the lister posts
+};
+
+}  // namespace k3saga::driver

@@ -1,0 +1,191 @@
+#include "coordinator/driver/release_push.h"
+
+#include <optional>
+
+#include "common/host/files.h"
+#include "tests/unit/common/temp_dir.h"
+#include "tests/unit/coordinator/fleet/fake_fleet.h"
+#include "tests/unit/coordinator/manual_loop.h"
+
+namespace k3saga::driver {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+constexpr char kVersion[] = "v1.32.0+k3s1";
+
+TEST(ArchitectureOfFile, KnowsTheFilesOfARelease) {
+  struct Case {
+    const char* name;
+    std::optional<std::string> architecture;
+  };
+  for (const Case& one :
+       {Case{"k3s", "amd64"}, Case{"k3s-arm64", "arm64"}, Case{"k3s-armhf", "arm"},
+        Case{"sha256sum-amd64.txt", "amd64"}, Case{"sha256sum-arm.txt", "arm"},
+        Case{"k3s-airgap-images-amd64.tar", "amd64"}, Case{"k3s-airgap-images-arm64.tar.zst", "arm64"},
+        Case{"k3s-airgap-images-s390x.tar.gz", "s390x"}, Case{"k3s.bak", std::nullopt},
+        Case{"", std::nullopt}, Case{"sha256sum-mips.txt", std::nullopt}, Case{"../k3s", std::nullopt}}) {
+    EXPECT_EQ(ArchitectureOfFile(one.name), one.architecture) << one.name;
+  }
+}
+
+class ReleasePushTest : public testing::Test {
+ protected:
+  ReleasePushTest() {
+    release_.set_version(kVersion);
+    v1::ReleaseSource& source = *release_.add_sources();
+    source.set_kind(v1::ReleaseSource::COORDINATOR);
+    source.set_location(dir_.path());
+    for (const char* name : {"k3s", "k3s-arm64", "sha256sum-amd64.txt", "sha256sum-arm64.txt", "README",
+                             "k3s-airgap-images-amd64.tar.zst"}) {
+      dir_.Write(absl::StrCat(kVersion, "/", name), name);
+    }
+  }
+
+  struct Answer {
+    std::optional<absl::Status> status;
+    std::vector<uint32_t> percents;
+  };
+  fleet::CallHandle Push(const std::string& node, const std::string& architecture, Answer& answer) {
+    if (!push_) {
+      push_.emplace(OperationFollower::Edge{loop_, loop_, fleet_, [] { return uint64_t{0}; }}, release_);
+    }
+    ReleasePush::Job job;
+    job.node = node;
+    job.architecture = architecture;
+    job.authority.set_epoch(5);
+    job.deadline = std::chrono::seconds(60);
+    job.progress = [&answer](const v1::Progress& progress) { answer.percents.push_back(progress.percent()); };
+    job.done = [&answer](absl::Status status) { answer.status = std::move(status); };
+    return push_->Push(std::move(job));
+  }
+  bool AwaitUploads(size_t count) {
+    return loop_.RunUntil([&] { return fleet_.uploads.size() >= count; });
+  }
+  void Finish(size_t i, const absl::Status& status) {
+    auto done = fleet_.uploads[i].callback;
+    if (status.ok()) {
+      done(v1::UploadReply());
+    } else {
+      done(status);
+    }
+    loop_.RunPosted();
+  }
+
+  TempDir dir_;
+  v1::Release release_;
+  ManualLoop loop_;
+  fleet::FakeFleet fleet_;
+  std::optional<ReleasePush> push_;
+};
+
+TEST_F(ReleasePushTest, ListsEachFileWithItsHashAndArchitecture) {
+  auto files = ListPushedFiles(release_);
+  ASSERT_TRUE(files.ok()) << files.status();
+  std::vector<std::string> names;
+  for (const PushedFile& pushed : *files) {
+    names.push_back(pushed.architecture + " " + pushed.file.file_name);
+    EXPECT_EQ(pushed.file.release_version, kVersion);
+    EXPECT_EQ(pushed.file.bytes, pushed.file.file_name.size());
+    EXPECT_EQ(pushed.file.sha256, Sha256Of(pushed.file.file_name));
+  }
+  EXPECT_THAT(names, UnorderedElementsAre("amd64 k3s", "arm64 k3s-arm64", "amd64 sha256sum-amd64.txt",
+                                          "arm64 sha256sum-arm64.txt"));
+  release_.set_images(true);
+  EXPECT_EQ(ListPushedFiles(release_)->size(), 5u);
+}
+
+TEST_F(ReleasePushTest, SaysWhatIsMissing) {
+  ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/sha256sum-amd64.txt").ok());
+  ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/sha256sum-arm64.txt").ok());
+  EXPECT_THAT(std::string(ListPushedFiles(release_).status().message()), HasSubstr("no sha256sum-ARCH.txt"));
+  dir_.Write("v1.32.0+k3s1/sha256sum-amd64.txt", "x");
+  ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/k3s").ok());
+  ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/k3s-arm64").ok());
+  EXPECT_THAT(std::string(ListPushedFiles(release_).status().message()), HasSubstr("no k3s binary"));
+  release_.set_version("v1.99.0+k3s1");
+  EXPECT_EQ(ListPushedFiles(release_).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ReleasePushTest, PushesTheInstallerAsItsHashPromises) {
+  EXPECT_TRUE(PushesFiles(release_));
+  release_.clear_sources();
+  EXPECT_FALSE(PushesFiles(release_));
+  release_.mutable_installer()->set_kind(v1::Installer::COORDINATOR);
+  release_.mutable_installer()->set_location(dir_.Write("my-install.sh", "#!/bin/sh\n"));
+  EXPECT_TRUE(PushesFiles(release_));
+  auto files = ListPushedFiles(release_);
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_EQ(files->size(), 1u);
+  EXPECT_EQ(files->front().file.release_version, "");
+  release_.mutable_installer()->set_sha256("00");
+  EXPECT_EQ(ListPushedFiles(release_).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ReleasePushTest, SendsANodeWhatItsArchitectureNeeds) {
+  Answer answer;
+  fleet::CallHandle call = Push("w1", "arm64", answer);
+  ASSERT_TRUE(AwaitUploads(1));
+  EXPECT_EQ(fleet_.uploads[0].node, "w1");
+  EXPECT_EQ(fleet_.uploads[0].request.authority.epoch(), 5u);
+  fleet_.uploads[0].request.moved(3, 6);
+  fleet_.uploads[0].request.moved(3, 6);
+  fleet_.uploads[0].request.moved(6, 6);
+  EXPECT_THAT(answer.percents, ElementsAre(50u, 100u));
+  Finish(0, absl::OkStatus());
+  ASSERT_EQ(fleet_.uploads.size(), 2u);
+  Finish(1, absl::OkStatus());
+  ASSERT_TRUE(answer.status.has_value());
+  EXPECT_TRUE(answer.status->ok());
+  std::vector<std::string> names;
+  for (const auto& upload : fleet_.uploads) names.push_back(upload.request.file.file_name);
+  EXPECT_THAT(names, UnorderedElementsAre("k3s-arm64", "sha256sum-arm64.txt"));
+}
+
+TEST_F(ReleasePushTest, GoesOnAfterABreakAndGivesUpOnlyAtItsDeadline) {
+  Answer answer;
+  fleet::CallHandle call = Push("w1", "amd64", answer);
+  ASSERT_TRUE(AwaitUploads(1));
+  Finish(0, absl::UnavailableError("agent of w1: reset"));
+  loop_.Pass(RetryDelay(0, 0));
+  ASSERT_EQ(fleet_.uploads.size(), 2u);
+  EXPECT_EQ(fleet_.uploads[0].request.file.file_name, fleet_.uploads[1].request.file.file_name);
+  EXPECT_FALSE(answer.status.has_value());
+  loop_.Pass(std::chrono::seconds(60));
+  ASSERT_TRUE(answer.status.has_value());
+  EXPECT_EQ(answer.status->code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(answer.status->message()), HasSubstr("reset"));
+}
+
+TEST_F(ReleasePushTest, SendsToAFewNodesAtATime) {
+  std::vector<Answer> answers(20);
+  std::vector<fleet::CallHandle> calls;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    calls.push_back(Push(absl::StrCat("w", i), "amd64", answers[i]));
+  }
+  ASSERT_TRUE(AwaitUploads(ReleasePush::kNodesAtATime));
+  loop_.RunPosted();
+  EXPECT_EQ(fleet_.uploads.size(), ReleasePush::kNodesAtATime);
+  calls[0].reset();  // somebody lost interest: the place is free
+  loop_.RunPosted();
+  EXPECT_EQ(fleet_.uploads.size(), ReleasePush::kNodesAtATime + 1);
+  calls[19].reset();  // still waiting
+  for (size_t i = 1; i < fleet_.uploads.size(); ++i) Finish(i, absl::OkStatus());
+  int done = 0;
+  for (const Answer& answer : answers) done += answer.status.has_value() && answer.status->ok() ? 1 : 0;
+  EXPECT_EQ(done, 18);
+}
+
+TEST_F(ReleasePushTest, AFolderThatIsNotThereIsEveryNodesAnswer) {
+  release_.set_version("v1.99.0+k3s1");
+  Answer answer;
+  fleet::CallHandle call = Push("w1", "", answer);
+  ASSERT_TRUE(loop_.RunUntil([&] { return answer.status.has_value(); }));
+  EXPECT_EQ(answer.status->code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(fleet_.uploads.empty());
+}
+
+}  // namespace
+}  // namespace k3saga::driver
