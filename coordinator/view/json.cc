@@ -110,9 +110,11 @@ Json NodesJson(const std::vector<NodeAnswer>& answers) {
     Json node = {{"name", answer.name}, {"role", RoleWord(answer.role)}, {"agent", answer.agent}};
     if (answer.facts.ok()) {
       node["reachable"] = true;
+      node["running_version"] = answer.facts->k3s().running_version();
       node["facts"] = FromMessage(*answer.facts);
     } else {
       node["reachable"] = false;
+      node["running_version"] = "";
       node["error"] = std::string(answer.facts.status().message());
     }
     nodes.push_back(std::move(node));
@@ -120,7 +122,7 @@ Json NodesJson(const std::vector<NodeAnswer>& answers) {
   return {{"nodes", std::move(nodes)}};
 }
 
-Json PlanJson(const core::PlanOutcome& outcome) {
+Json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& waves) {
   constexpr const char* kKinds[] = {"plan", "nothing_to_do", "refused"};
   Json json = {{"outcome", kKinds[static_cast<size_t>(outcome.kind)]},
                {"refusals", ReasonsJson(outcome.refusals)}};
@@ -131,16 +133,16 @@ Json PlanJson(const core::PlanOutcome& outcome) {
   json["to"] = plan.to_version();
   json["datastore"] = DatastoreWord(plan.datastore());
   json["notices"] = ReasonsJson({plan.notices().begin(), plan.notices().end()});
-  Json waves = Json::array();
-  for (const core::Wave& wave : core::DescribeWaves(plan)) {
+  Json list = Json::array();
+  for (const core::Wave& wave : waves) {
     Json nodes = Json::array();
     for (const core::Wave::Node& node : wave.nodes) {
       nodes.push_back({{"name", node.name}, {"actions", node.actions}});
     }
-    waves.push_back(
+    list.push_back(
         {{"title", wave.title}, {"how", wave.how}, {"at_once", wave.at_once}, {"nodes", std::move(nodes)}});
   }
-  json["waves"] = std::move(waves);
+  json["waves"] = std::move(list);
   Json nodes = Json::array();
   for (const v1::PlannedNode& node : plan.nodes()) {
     nodes.push_back({{"name", node.name()},

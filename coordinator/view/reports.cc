@@ -158,11 +158,11 @@ std::vector<Line> NodePage(const NodeAnswer& answer) {
 }
 
 std::vector<Line> PlanPage(const v1::Plan& plan, const std::vector<core::Wave>& waves) {
-  std::vector<Line> lines = {
-      {{plan.cluster(), Tone::kStrong},
-       {absl::StrCat("  from ", plan.from_version(), " to ", plan.to_version(), ": ",
-                     CountRole(plan, v1::ROLE_SERVER), " servers, ", CountRole(plan, v1::ROLE_WORKER),
-                     " workers, datastore ", DatastoreWord(plan.datastore()))}}};
+  std::vector<Line> lines = {{{plan.cluster(), Tone::kStrong},
+                              {absl::StrCat("  from ", plan.from_version(), " to ", plan.to_version(), ": ",
+                                            Counted(CountRole(plan, v1::ROLE_SERVER), "server"), ", ",
+                                            Counted(CountRole(plan, v1::ROLE_WORKER), "worker"),
+                                            ", datastore ", DatastoreWord(plan.datastore()))}}};
   for (size_t i = 0; i < waves.size(); ++i) {
     const core::Wave& wave = waves[i];
     std::vector<std::string> how;

@@ -116,7 +116,7 @@ std::string Rest(const std::vector<NodeRow>& nodes, const std::vector<size_t>& s
   for (size_t i = 0; i < std::size(counts); ++i) {
     if (counts[i] > 0) absl::StrAppend(&text, text.empty() ? "" : ", ", counts[i], " ", kWords[i]);
   }
-  return absl::StrCat("  and ", nodes.size() - shown.size(), " more nodes: ", text);
+  return absl::StrCat("  and ", Counted(nodes.size() - shown.size(), "more node"), ": ", text);
 }
 
 void AppendNodes(const Model& model, const Style& style, std::vector<Line>* lines) {

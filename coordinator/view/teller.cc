@@ -40,7 +40,7 @@ std::string Gained(const v1::Outcome& outcome) {
       return absl::StrCat(": ", outcome.backup().path(), " (", Bytes(outcome.backup().bytes()), ")");
     case v1::Outcome::kDrain:
       return absl::StrCat(
-          ": ", outcome.drain().evicted(), " pods evicted",
+          ": ", Counted(outcome.drain().evicted(), "pod"), " evicted",
           outcome.drain().left() > 0 ? absl::StrCat(", ", outcome.drain().left(), " left") : "");
     default:
       return "";
@@ -140,10 +140,11 @@ std::vector<Told> Teller::Tell(const v1::Event& event, const core::State& state)
   switch (event.body_case()) {
     case v1::Event::kCreated: {
       const v1::Plan& plan = event.created().plan();
-      told = {Say(absl::StrCat("rollout ", event.created().rollout(), ": ", plan.cluster(), " from ",
-                               plan.from_version(), " to ", plan.to_version(), ", ", state.tally.servers,
-                               " servers, ", state.tally.workers, " workers"),
-                  Tone::kStrong)};
+      told = {Say(
+          absl::StrCat("rollout ", event.created().rollout(), ": ", plan.cluster(), " from ",
+                       plan.from_version(), " to ", plan.to_version(), ", ",
+                       Counted(state.tally.servers, "server"), ", ", Counted(state.tally.workers, "worker")),
+          Tone::kStrong)};
       break;
     }
     case v1::Event::kResumed:

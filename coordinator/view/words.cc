@@ -151,6 +151,10 @@ std::string TimeOfDay(int64_t unix_ms, const absl::TimeZone& zone) {
   return absl::FormatTime("%H:%M:%S", absl::FromUnixMillis(unix_ms), zone);
 }
 
+std::string Counted(size_t number, std::string_view noun) {
+  return absl::StrCat(number, " ", std::string(noun), number == 1 ? "" : "s");
+}
+
 std::string Bytes(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "coordinator/core/state.h"
 #include "k3saga/v1/event.pb.h"
@@ -30,6 +31,8 @@ std::string Elapsed(int64_t milliseconds);
 std::string DateAndTime(int64_t unix_ms, const absl::TimeZone& zone);
 // "14:25:07" in the zone.
 std::string TimeOfDay(int64_t unix_ms, const absl::TimeZone& zone);
+// "1 worker", "3 workers"
+std::string Counted(size_t number, std::string_view noun);
 // "47.1 MB"
 std::string Bytes(uint64_t bytes);
 
