@@ -1,0 +1,170 @@
+#include "coordinator/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+
+#include "common/version.h"
+
+namespace k3saga::cli {
+namespace {
+
+// One member of the variant per command: whichever subcommand is parsed fills its own and becomes the
+// command.
+struct Parsed {
+  InitCommand init;
+  IssueAgentCommand issue_agent;
+  IssueCoordinatorCommand issue_coordinator;
+  NodesCommand nodes;
+  CheckCommand check;
+  PlanCommand plan;
+  UpgradeCommand upgrade;
+  StatusCommand status;
+  HistoryCommand history;
+  ExportCommand export_events;
+  ResumeCommand resume;
+  AbortCommand abort;
+  RenderPlansCommand render;
+};
+
+constexpr char kAllowOutage[] =
+    "agree that the API, or etcd's quorum, is lost for a while (clusters of one or two servers)";
+
+void AddSetupCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
+  CLI::App* init =
+      app.add_subcommand("init", "write a commented cluster.yaml, a certificate authority and your identity");
+  init->add_option("--name", parsed.init.name, "the cluster's name: lower-case letters, digits, -")
+      ->required();
+  init->add_option("--node", parsed.init.nodes,
+                   "NAME=ROLE@ADDRESS, such as s1=server@10.0.0.11; may be repeated");
+  init->callback([&] { command = parsed.init; });
+
+  CLI::App* identity = app.add_subcommand("identity", "issue certificates from the cluster's authority");
+  identity->require_subcommand(1);
+  CLI::App* agent = identity->add_subcommand("agent", "issue the identity of one node's agent");
+  agent->add_option("NODE", parsed.issue_agent.node, "a node of cluster.yaml")->required();
+  agent->add_option("--out", parsed.issue_agent.out, "folder to write to");
+  agent->callback([&] { command = parsed.issue_agent; });
+  CLI::App* coordinator =
+      identity->add_subcommand("coordinator", "issue an identity for another person or machine");
+  coordinator->add_option("NAME", parsed.issue_coordinator.name, "who or what will run k3saga with it")
+      ->required();
+  coordinator->add_option("--out", parsed.issue_coordinator.out, "folder to write to");
+  coordinator->callback([&] { command = parsed.issue_coordinator; });
+
+  CLI::App* plans = app.add_subcommand("plans", "Plans for Rancher's system-upgrade-controller");
+  plans->require_subcommand(1);
+  CLI::App* render = plans->add_subcommand("render", "print the Plan resources for this cluster file");
+  render->add_option("--to", parsed.render.to, "the version; otherwise what the cluster file says");
+  render->callback([&] { command = parsed.render; });
+}
+
+void AddReadingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
+  CLI::App* nodes = app.add_subcommand("nodes", "show what every node runs");
+  nodes->require_subcommand(0, 1);
+  CLI::App* show = nodes->add_subcommand("show", "show everything that was read on one node, and where from");
+  show->add_option("NODE", parsed.nodes.show, "a node of cluster.yaml")->required();
+  nodes->callback([&] { command = parsed.nodes; });
+
+  CLI::App* check = app.add_subcommand("check", "preflight alone: say what would be in the way");
+  check->add_option("--to", parsed.check.to, "the version or channel; otherwise what the newest node runs");
+  check->add_flag("--allow-outage", parsed.check.allow_outage, kAllowOutage);
+  check->callback([&] { command = parsed.check; });
+
+  CLI::App* plan = app.add_subcommand("plan", "show the waves and every action; do nothing");
+  plan->add_option("--to", parsed.plan.to, "the version (v1.32.0+k3s1) or channel (stable, latest, v1.32)")
+      ->required();
+  plan->add_flag("--allow-outage", parsed.plan.allow_outage, kAllowOutage);
+  plan->callback([&] { command = parsed.plan; });
+
+  CLI::App* status = app.add_subcommand("status", "show a rollout: the unfinished one, else the last");
+  status->add_option("ROLLOUT", parsed.status.rollout, "which one, by its id");
+  status->add_flag("--watch", parsed.status.watch, "follow it until it ends or its process leaves");
+  status->callback([&] { command = parsed.status; });
+
+  CLI::App* history = app.add_subcommand("history", "list the rollouts, or tell one event by event");
+  history->add_option("ROLLOUT", parsed.history.rollout, "which one, by its id");
+  history->require_subcommand(0, 1);
+  history->callback([&command, &parsed, history] {
+    if (history->get_subcommands().empty()) command = parsed.history;
+  });
+  CLI::App* exported = history->add_subcommand("export", "print a rollout's events as JSON lines");
+  exported->add_option("ROLLOUT", parsed.export_events.rollout, "which one, by its id; otherwise the last");
+  exported->callback([&] { command = parsed.export_events; });
+}
+
+void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
+  CLI::App* upgrade = app.add_subcommand("upgrade", "upgrade the whole cluster");
+  upgrade
+      ->add_option("--to", parsed.upgrade.to, "the version (v1.32.0+k3s1) or channel (stable, latest, v1.32)")
+      ->required();
+  upgrade->add_flag("-y,--yes", parsed.upgrade.yes, "do not ask before it starts");
+  upgrade->add_flag("--allow-outage", parsed.upgrade.allow_outage, kAllowOutage);
+  upgrade->callback([&] { command = parsed.upgrade; });
+
+  CLI::App* pause = app.add_subcommand("pause", "start nothing new; what runs is let finish");
+  pause->callback([&] { command = PauseCommand{}; });
+  CLI::App* resume =
+      app.add_subcommand("resume", "go on with a rollout that was paused or whose process is gone");
+  resume->add_option("ROLLOUT", parsed.resume.rollout, "which one, by its id");
+  resume->callback([&] { command = parsed.resume; });
+  CLI::App* abort =
+      app.add_subcommand("abort", "end a rollout: nothing new is started, our cordons are undone");
+  abort->add_option("ROLLOUT", parsed.abort.rollout, "which one, by its id");
+  abort->add_flag("-y,--yes", parsed.abort.yes, "do not ask");
+  abort->callback([&] { command = parsed.abort; });
+}
+
+}  // namespace
+
+bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode* code) {
+  CLI::App app(
+      "k3saga upgrades k3s clusters: servers one at a time with etcd's quorum kept, workers in parallel, and "
+      "a "
+      "way back when something fails.",
+      "k3saga");
+  app.set_version_flag("--version", K3SAGA_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // -f and --output may stand after the command too
+  app.get_formatter()->column_width(34);
+  const char* from_environment = std::getenv("K3SAGA_CLUSTER");
+  options->cluster_file =
+      from_environment != nullptr && *from_environment != '\0' ? from_environment : "cluster.yaml";
+  app.add_option("-f,--file", options->cluster_file,
+                 "the cluster file ($K3SAGA_CLUSTER, else ./cluster.yaml)");
+  const std::map<std::string, OutputFormat> formats = {{"text", OutputFormat::kText},
+                                                       {"json", OutputFormat::kJson}};
+  app.add_option("-o,--output", options->output, "text | json")
+      ->transform(CLI::CheckedTransformer(formats).description(""));
+  app.footer("`k3saga help exit-codes` explains the exit codes.");
+
+  Parsed parsed;
+  AddSetupCommands(app, parsed, options->command);
+  AddReadingCommands(app, parsed, options->command);
+  AddRollingCommands(app, parsed, options->command);
+
+  bool topic_shown = false;
+  CLI::App* help = app.add_subcommand("help", "help on a topic: exit-codes");
+  std::string topic;
+  help->add_option("TOPIC", topic, "exit-codes");
+  help->callback([&] {
+    std::cout << (topic == "exit-codes" ? ExitCodesHelp() : app.help());
+    topic_shown = true;
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Prints the message, or the help that was asked for; 0 is what help gives.
+    *code = app.exit(error) == 0 ? ExitCode::kDone : ExitCode::kUsage;
+    return false;
+  }
+  if (topic_shown) {
+    *code = ExitCode::kDone;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace k3saga::cli

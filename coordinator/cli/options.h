@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/cli/exit_code.h"
+
+// The command line as a value.
+namespace k3saga::cli {
+
+enum class OutputFormat { kText, kJson };
+
+struct InitCommand {
+  std::string name;
+  std::vector<std::string> nodes;  // "s1=server@10.0.0.11"
+};
+struct IssueAgentCommand {
+  std::string node;
+  std::string out;  // folder; "" = beside the coordinator's identity
+};
+struct IssueCoordinatorCommand {
+  std::string name;
+  std::string out;
+};
+struct NodesCommand {
+  std::string show;  // "" = all of them, as a table
+};
+struct CheckCommand {
+  std::string to;  // "" = what the newest node runs
+  bool allow_outage = false;
+};
+struct PlanCommand {
+  std::string to;
+  bool allow_outage = false;
+};
+struct UpgradeCommand {
+  std::string to;
+  bool yes = false;
+  bool allow_outage = false;
+};
+struct StatusCommand {
+  std::string rollout;  // "" = the unfinished one, else the last
+  bool watch = false;
+};
+struct HistoryCommand {
+  std::string rollout;  // "" = the list
+};
+struct ExportCommand {
+  std::string rollout;  // "" = the last
+};
+struct PauseCommand {};
+struct ResumeCommand {
+  std::string rollout;  // "" = the unfinished one
+};
+struct AbortCommand {
+  std::string rollout;
+  bool yes = false;
+};
+struct RenderPlansCommand {
+  std::string to;
+};
+
+using AnyCommand = std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand,
+                                CheckCommand, PlanCommand, UpgradeCommand, StatusCommand, HistoryCommand,
+                                ExportCommand, PauseCommand, ResumeCommand, AbortCommand, RenderPlansCommand>;
+
+struct Options {
+  std::string cluster_file;
+  OutputFormat output = OutputFormat::kText;
+  AnyCommand command;
+};
+
+// Parses. Otherwise (help was asked for, or something is wrong) fills `*code`, having printed what there is
+// to say, and returns false.
+bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode* code);
+
+}  // namespace k3saga::cli

@@ -1,0 +1,19 @@
+#include "coordinator/cli/prompt.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+
+#include <iostream>
+#include <string>
+
+namespace k3saga::cli {
+
+bool Confirm(const Console& console, std::string_view question) {
+  console.Note(absl::StrCat(std::string(question), " [y/N] "));
+  std::string answer;
+  if (!std::getline(std::cin, answer)) return false;
+  answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
+  return answer == "y" || answer == "yes";
+}
+
+}  // namespace k3saga::cli

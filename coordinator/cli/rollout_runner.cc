@@ -1,0 +1,161 @@
+#include "coordinator/cli/rollout_runner.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/presenter.h"
+#include "coordinator/control/control_server.h"
+#include "coordinator/control/socket_path.h"
+#include "coordinator/driver/driver.h"
+#include "coordinator/driver/identity.h"
+#include "coordinator/view/model.h"
+
+namespace k3saga::cli {
+namespace {
+
+// One rollout in this process, put together and run.
+class Runner {
+ public:
+  Runner(const Context& context, Session& session, journal::SqliteJournal& journal,
+         const std::string& rollout)
+      : context_(context),
+        session_(session),
+        journal_(journal),
+        rollout_(rollout),
+        presenter_(MakePresenter(context.output, context.console, session.loop(), context.clock)) {}
+
+  // Before Start or Resume: the socket, and the driver that it serves.
+  absl::Status PutTogether() {
+    K3SAGA_ASSIGN_OR_RETURN(std::string socket,
+                            control::PrepareSocketPath(session_.state_folder(), rollout_));
+    K3SAGA_ASSIGN_OR_RETURN(control_, control::ControlServer::Listen(session_.loop(), socket));
+    K3SAGA_RETURN_IF_ERROR(journal_.Announce(socket));
+    driver_ = std::make_unique<driver::Driver>(
+        driver::Services{session_.loop(), context_.clock, journal_, session_.fleet(),
+                         [this] { return std::uniform_int_distribution<uint64_t>()(random_); }},
+        std::vector<driver::Observer*>{presenter_.get(), control_.get()},
+        [this](const driver::Finish& finish) {
+          finish_ = finish;
+          session_.loop().Stop();
+        });
+    control_->Serve(driver_.get());
+    return absl::OkStatus();
+  }
+
+  driver::Driver& driver() { return *driver_; }
+  Presenter& presenter() { return *presenter_; }
+
+  ExitCode RunToEnd() {
+    Interrupts interrupts(session_.loop());
+    while (!finish_) {
+      session_.loop().Run();
+      if (interrupts.TakePending()) Pause();
+    }
+    presenter_->Finish();
+    switch (finish_->how) {
+      case driver::Finish::How::kEnded:
+        return ExitCodeOf(driver_->state());
+      case driver::Finish::How::kPaused:
+        SayHowToResume("Paused; nothing is running any more.");
+        return ExitCode::kPaused;
+      case driver::Finish::How::kFailed:
+        context_.console.Error(std::string(finish_->error.message()));
+        SayHowToResume("The rollout stands where its journal says.");
+        return ExitCode::kFailed;
+    }
+    return ExitCode::kFailed;
+  }
+
+  // The socket has to go before the driver, and nothing may be heard of a driver that is gone.
+  ~Runner() {
+    if (control_ != nullptr) control_->Serve(nullptr);
+    control_.reset();
+    driver_.reset();
+  }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+ private:
+  void Pause() {
+    presenter_->Say("Pausing: nothing new is started, what runs is let finish. Ctrl-C again leaves at once.");
+    presenter_->Say(absl::StrCat("Resume with: ", ResumeLine()));
+    driver_->Command(v1::CommandReceived::PAUSE, journal::ThisProcess().who,
+                     [this](const absl::Status& status) {
+                       if (!status.ok())
+                         presenter_->Say(absl::StrCat("cannot pause: ", std::string(status.message())));
+                     });
+  }
+  std::string ResumeLine() const {
+    return absl::StrCat("k3saga -f ", session_.file().path, " resume ", rollout_);
+  }
+  void SayHowToResume(std::string_view why) const {
+    context_.console.Note(absl::StrCat(std::string(why), " Resume with: ", ResumeLine(), "\n"));
+  }
+
+  const Context& context_;
+  Session& session_;
+  journal::SqliteJournal& journal_;
+  const std::string rollout_;
+  std::random_device random_;
+  std::unique_ptr<Presenter> presenter_;
+  std::unique_ptr<control::ControlServer> control_;
+  std::unique_ptr<driver::Driver> driver_;
+  std::optional<driver::Finish> finish_;
+};
+
+ExitCode Fail(const Context& context, const absl::Status& status) {
+  context.console.Error(std::string(status.message()));
+  return ExitCode::kFailed;
+}
+
+}  // namespace
+
+ExitCode ExitCodeOf(const core::State& state) {
+  if (!state.ended()) return ExitCode::kPaused;
+  switch (state.result) {
+    case v1::RolloutEnded::SUCCEEDED:
+      return ExitCode::kDone;
+    case v1::RolloutEnded::REFUSED:
+      return ExitCode::kRefused;
+    default:
+      return ExitCode::kFailed;
+  }
+}
+
+ExitCode StartRollout(const Context& context, Session& session, journal::SqliteJournal& journal,
+                      const v1::RolloutCreated& created) {
+  Runner runner(context, session, journal, created.rollout());
+  if (auto status = runner.PutTogether(); !status.ok()) return Fail(context, status);
+  if (auto status = runner.driver().Start(created); !status.ok()) return Fail(context, status);
+  return runner.RunToEnd();
+}
+
+ExitCode ContinueRollout(const Context& context, Session& session, journal::SqliteJournal& journal,
+                         const std::string& rollout, bool abort) {
+  auto events = journal.Read(rollout);
+  if (!events.ok()) return Fail(context, events.status());
+  auto rollouts = journal.List();
+  if (!rollouts.ok()) return Fail(context, rollouts.status());
+  // Somebody else may have held the cluster since: the agents know.
+  const std::vector<v1::NodeFacts> facts = ToFacts(session.GatherFacts(/*obstacles=*/false));
+  const uint64_t epoch = driver::NextEpoch(facts, *rollouts);
+
+  Runner runner(context, session, journal, rollout);
+  runner.presenter().SkipUntil(events->size());
+  if (auto status = runner.PutTogether(); !status.ok()) return Fail(context, status);
+  const std::string who = journal::ThisProcess().who;
+  if (auto status = runner.driver().Resume(rollout, who, epoch); !status.ok()) return Fail(context, status);
+  if (abort) {
+    runner.driver().Command(v1::CommandReceived::ABORT, who, [&context](const absl::Status& status) {
+      if (!status.ok()) context.console.Error(std::string(status.message()));
+    });
+  }
+  return runner.RunToEnd();
+}
+
+}  // namespace k3saga::cli
