@@ -98,11 +98,11 @@ bool ConnectionRefused(std::string_view address) {
   return error == ECONNREFUSED;
 }
 
-absl::Status Channels::Refresh() {
+absl::Status Channels::Refresh(const Access& access) {
   Pems pems;
-  K3SAGA_ASSIGN_OR_RETURN(pems.ca, ReadFile(access_.ca_file));
-  K3SAGA_ASSIGN_OR_RETURN(pems.certificate, ReadFile(access_.certificate_file));
-  K3SAGA_ASSIGN_OR_RETURN(pems.key, ReadFile(access_.key_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.ca, ReadFile(access.ca_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.certificate, ReadFile(access.certificate_file));
+  K3SAGA_ASSIGN_OR_RETURN(pems.key, ReadFile(access.key_file));
   const std::lock_guard lock(mutex_);
   if (credentials_ == nullptr || !(pems == pems_)) {
     channels_.clear();

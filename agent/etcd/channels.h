@@ -25,10 +25,8 @@ bool ConnectionRefused(std::string_view address);
 // peer went away. Thread-safe.
 class Channels {
  public:
-  explicit Channels(Access access) : access_(std::move(access)) {}
-
   // Reads the certificates; drops every channel when they are not what they were. The error names the file.
-  absl::Status Refresh();
+  absl::Status Refresh(const Access& access);
   // After Refresh.
   std::shared_ptr<grpc::Channel> To(const std::string& target);
   // The next To(target) connects anew: for a peer that did not answer.
@@ -43,7 +41,6 @@ class Channels {
     bool operator==(const Pems&) const = default;
   };
 
-  const Access access_;
   std::mutex mutex_;
   Pems pems_;                                                       // mutex_
   std::shared_ptr<grpc::ChannelCredentials> credentials_;           // mutex_

@@ -85,23 +85,24 @@ absl::Status MoveFailed(std::string_view detail) {
 
 class GrpcEtcd final : public Etcd {
  public:
-  GrpcEtcd(Access access, const Clock& clock, Pauser& pauser)
-      : access_(std::move(access)), channels_(access_), clock_(clock), pauser_(pauser) {}
+  GrpcEtcd(std::function<Access()> access, const Clock& clock, Pauser& pauser)
+      : access_(std::move(access)), clock_(clock), pauser_(pauser) {}
 
   ClusterView View(milliseconds timeout) override {
     const milliseconds end = clock_.Steady() + timeout;
     ClusterView view;
-    const absl::Status ready = channels_.Refresh();
-    const auto own = TargetOf(access_.address);
+    const Access access = access_();
+    const absl::Status ready = channels_.Refresh(access);
+    const auto own = TargetOf(access.address);
     if (!ready.ok() || !own.ok()) {
       view.own_error = std::string((ready.ok() ? own.status() : ready).message());
     } else {
       ListMembers(*own, timeout / 2, view);
     }
     if (view.own != ClusterView::Own::kServing) {
-      if (ConnectionRefused(access_.address)) {
+      if (ConnectionRefused(access.address)) {
         view.own = ClusterView::Own::kNotListening;
-        view.own_error = absl::StrCat("nothing listens at ", access_.address);
+        view.own_error = absl::StrCat("nothing listens at ", access.address);
       }
       return view;
     }
@@ -148,7 +149,7 @@ class GrpcEtcd final : public Etcd {
         [&](auto* context, auto* queue) { return stub->PrepareAsyncMemberList(context, {}, queue); },
         [&](const grpc::Status& status, const api::MemberListResponse& reply) {
           if (!status.ok()) {
-            view.own_error = absl::StrCat("etcd at ", access_.address, ": ", Said(status));
+            view.own_error = absl::StrCat("etcd at ", own, ": ", Said(status));
             DropIfSilent(status, own);
             return;
           }
@@ -209,7 +210,10 @@ class GrpcEtcd final : public Etcd {
 
   // "" or what went wrong.
   std::string AskToMove(uint64_t target, milliseconds timeout) {
-    const auto own = TargetOf(access_.address);
+    const auto own = TargetOf(access_().address);
+    if (!own.ok()) {
+      return std::string(own.status().message());
+    }
     const auto stub = api::Maintenance::NewStub(channels_.To(*own));
     api::MoveLeaderRequest request;
     request.set_targetid(target);
@@ -233,7 +237,7 @@ class GrpcEtcd final : public Etcd {
     }
   }
 
-  const Access access_;
+  const std::function<Access()> access_;
   Channels channels_;
   const Clock& clock_;
   Pauser& pauser_;
@@ -255,7 +259,7 @@ absl::Status CheckBeforeStop(Etcd& etcd, const v1::LastCheck& check, std::string
   return refusal ? ReasonError(*refusal) : absl::OkStatus();
 }
 
-std::unique_ptr<Etcd> MakeEtcd(Access access, const Clock& clock, Pauser& pauser) {
+std::unique_ptr<Etcd> MakeEtcd(std::function<Access()> access, const Clock& clock, Pauser& pauser) {
   return std::make_unique<GrpcEtcd>(std::move(access), clock, pauser);
 }
 

@@ -4,28 +4,33 @@
 
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/etcd/etcd.h"
 #include "agent/health/local.h"
+#include "agent/kube/http.h"
 #include "agent/kube/kube.h"
 #include "common/host/clock.h"
 #include "common/host/pause.h"
 
 namespace k3saga::health {
 
-// One local health check and what it said. OK, or an error with its typed reason.
+// One local health check and what it said: OK, or an error with its typed reason.
 struct CheckResult {
-  std::string check;  // "process", "apiserver", "etcd", "kubelet"
+  std::string check;  // "process", "etcd", "apiserver", "kubelet"
   absl::Status status;
 };
 
-// The health of this node's k3s, by local means only: main process; on servers /readyz with credentials;
-// where etcd runs its own member (a quorum read); on workers the kubelet's healthz. Another node's trouble
-// shows only where it makes this one unable to serve. Thread-safe.
+// Pure: does the own etcd member serve? MEMBER_UNHEALTHY when it does not; NO_LEADER when it is sound but too
+// few of the other members answer: that is not this node's doing, and putting an install back would not help.
+absl::Status JudgeOwnMember(const etcd::ClusterView& view);
+
+// The health of this node's k3s, by local means only: unit and main process; where etcd runs its own member
+// (a quorum read); where the API server runs /readyz with credentials; on workers the kubelet's healthz.
+// Thread-safe.
 class HealthChecks {
  public:
   struct Parts {
@@ -36,26 +41,32 @@ class HealthChecks {
     const Clock* clock = nullptr;
     Pauser* pauser = nullptr;
   };
-  explicit HealthChecks(Parts parts) : parts_(std::move(parts)) {}
+  explicit HealthChecks(Parts parts) : parts_(std::move(parts)), http_({}) {}
 
-  // All checks that apply, each within `timeout`.
+  // All checks that apply, what others depend on first; each within `timeout`.
   std::vector<CheckResult> Look(std::chrono::milliseconds timeout);
 
-  // The cheap one for watching: API's readiness where there is an API, else etcd member, else kubelet.
+  // The one for watching: the API's readiness where there is an API, else the etcd member, else the kubelet.
   absl::Status Ready(std::chrono::milliseconds timeout);
 
-  // Until every check is OK and the running version is `version` ("" for any), for an install's VERIFY. The
-  // error at the end of the patience is the first check that still fails, with the unit's last words. `said`
-  // (may be empty) hears changes.
+  // Until the running process is `version` ("" for any) and every check is OK: for an install's VERIFY. At
+  // the end of the patience the first thing that is still wrong, with the unit's last words
+  // (kDeadlineExceeded); kCancelled when stopped. `said` (may be empty) hears what is waited for, when that
+  // changes.
   absl::Status Await(std::string_view version, const std::function<void(const std::string&)>& said,
                      const Patience& patience);
 
+  // Closes idle connections.
+  void Rest();
+
  private:
   absl::Status Process();
+  absl::Status Version(std::string_view expected);
   absl::Status Kubelet(std::chrono::milliseconds timeout);
-  absl::Status OwnMember(std::chrono::milliseconds timeout);
+  absl::Status FirstProblem(std::string_view version);
 
   const Parts parts_;
+  kube::HttpClient http_;
 };
 
 }  // namespace k3saga::health

@@ -4,9 +4,9 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "agent/etcd/etcd.h"
 #include "agent/health/checks.h"
@@ -30,6 +30,7 @@ class ReadinessMonitor {
     kube::Kube* kube = nullptr;
     const Clock* clock = nullptr;
     std::string node;  // the agent's node name
+    std::chrono::milliseconds interval{1000};
   };
   explicit ReadinessMonitor(Parts parts);
   ~ReadinessMonitor();
@@ -48,8 +49,9 @@ class ReadinessMonitor {
 
  private:
   void Run(const std::stop_token& stop);
-  Observation Look();
-  bool Wanted(std::chrono::milliseconds now) const;  // needs mutex_
+  // One look, remembered. Takes look_mutex_.
+  void Look(std::chrono::milliseconds timeout);
+  bool Wanted() const;  // needs mutex_
 
   const Parts parts_;
   std::mutex look_mutex_;  // one look at a time; taken before mutex_

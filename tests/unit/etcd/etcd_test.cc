@@ -25,7 +25,7 @@ class EtcdTest : public ::testing::Test {
     }
   }
   std::unique_ptr<Etcd> Client(const EtcdCluster& cluster, size_t index) {
-    return MakeEtcd(cluster.AccessOf(index), clock_, pauser_);
+    return MakeEtcd([access = cluster.AccessOf(index)] { return access; }, clock_, pauser_);
   }
   static v1::LastCheck Check(const EtcdCluster& cluster, size_t members) {
     v1::LastCheck check;
@@ -181,11 +181,11 @@ TEST_F(EtcdTest, ACancelledMoveEndsAtOnce) {
 }
 
 TEST_F(EtcdTest, MissingCertificatesAreNamed) {
-  const ClusterView view =
-      MakeEtcd(K3sAccess("/nowhere", "127.0.0.1:2379"), clock_, pauser_)->View(seconds(1));
-  EXPECT_NE(view.own, ClusterView::Own::kServing);
-  Channels channels(K3sAccess("/nowhere", "127.0.0.1:2379"));
-  EXPECT_THAT(std::string(channels.Refresh().message()),
+  const Access access = K3sAccess("/nowhere", "127.0.0.1:2379");
+  EXPECT_NE(MakeEtcd([access] { return access; }, clock_, pauser_)->View(seconds(1)).own,
+            ClusterView::Own::kServing);
+  Channels channels;
+  EXPECT_THAT(std::string(channels.Refresh(access).message()),
               ::testing::HasSubstr("/nowhere/server/tls/etcd/server-ca.crt"));
 }
 
