@@ -312,10 +312,12 @@ std::string_view VerbName(Verb verb) {
 }
 
 bool ChangesNode(Verb verb) {
-  return verb == Verb::kStage || verb == Verb::kDropStaged || verb == Verb::kBackup || RunsOutsideAgent(verb);
+  return verb == Verb::kStage || verb == Verb::kDropStaged || RunsOutsideAgent(verb);
 }
 
-bool RunsOutsideAgent(Verb verb) { return verb == Verb::kInstall || verb == Verb::kPutBack; }
+bool RunsOutsideAgent(Verb verb) {
+  return verb == Verb::kInstall || verb == Verb::kPutBack || verb == Verb::kBackup;
+}
 
 std::string_view PhaseName(Phase phase) {
   for (const auto& [each, name] : kPhaseNames) {

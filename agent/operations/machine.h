@@ -44,7 +44,9 @@ std::string_view VerbName(Verb verb);  // "put_back": as in the .proto, and as m
 
 // Verbs that change this node's files or its k3s. One at a time on a node.
 bool ChangesNode(Verb verb);
-// Verbs that have to outlive the agent itself: they run in a transient systemd unit of their own.
+// Verbs that have to outlive the agent itself, or (a backup runs k3s's own command, which writes where k3s
+// does) need more of the node than the agent's sandbox gives: they run in a transient systemd unit of their
+// own.
 bool RunsOutsideAgent(Verb verb);
 
 // A phase is an effect. The comment says what its effect achieves; achieved before means done.
