@@ -75,6 +75,11 @@ Admission Admit(const Fence& fence, const JournalView& journal, const v1::Author
     return {Kind::kAttach, {}, FenceAfter(fence, Verb::kUnknown, authority, now_unix_ms)};
   }
   const std::string name = absl::StrCat(id.rollout(), "/", id.sequence(), "/", id.attempt());
+  if (journal.lost) {
+    return refuse(MakeReason(v1::LOST_OPERATION, name,
+                             "this agent's journal is not the one that was known: it may have run",
+                             "settle it from the node's facts"));
+  }
   if (id.sequence() <= journal.floor) {
     return refuse(
         MakeReason(v1::STALE_OPERATION, name,

@@ -33,6 +33,7 @@ struct JournalView {
   bool known = false;         // (rollout, sequence, attempt) is in the journal
   uint64_t floor = 0;         // the highest sequence of that rollout that was pruned; 0: none
   std::vector<Verb> running;  // verbs of the operations that are not settled
+  bool lost = false;          // the caller knows of another journal, which may have known it (RunRequest)
 };
 
 struct Admission {
@@ -43,9 +44,9 @@ struct Admission {
 };
 
 // Start it, attach to it, or refuse it. In this order: an authority that is not current is refused
-// (STALE_EPOCH); a known operation is attached to; one at or below the floor is refused (STALE_OPERATION: it
-// may have run); nothing new under a released claim (STALE_EPOCH); unknown verbs (UNKNOWN_ACTION); verbs that
-// exclude each other (BUSY).
+// (STALE_EPOCH); a known operation is attached to; one that a lost journal may have known (LOST_OPERATION),
+// or at or below the floor (STALE_OPERATION), is refused, for it may have run; nothing new under a released
+// claim (STALE_EPOCH); unknown verbs (UNKNOWN_ACTION); verbs that exclude each other (BUSY).
 Admission Admit(const Fence& fence, const JournalView& journal, const v1::Authority& authority,
                 const v1::OperationId& id, const v1::OperationSpec& spec, int64_t now_unix_ms);
 

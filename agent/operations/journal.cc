@@ -205,6 +205,7 @@ absl::StatusOr<Accepted> Journal::Accept(const v1::RunRequest& request) {
   K3SAGA_ASSIGN_OR_RETURN(JournalView view, LoadView(id));
   K3SAGA_ASSIGN_OR_RETURN(std::vector<Entry> known, LoadEntries(kThisOne, &id, 1));
   view.known = !known.empty();
+  view.lost = !request.journal_id().empty() && request.journal_id() != id_;
 
   Accepted accepted;
   const int64_t now = clock_->WallUnixMillis();

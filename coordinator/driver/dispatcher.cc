@@ -52,10 +52,16 @@ void Dispatcher::Learn(const v1::Event& event, const core::State& before) {
     for (const v1::PlannedNode& node : event.created().plan().nodes()) {
       journal_ids_[node.name()] = node.journal_id();
     }
-  } else if (event.has_settled() && !event.settled().agent_journal_id().empty()) {
-    const auto issued = before.open_operations.find(event.settled().sequence());
+  } else if (event.has_settled()) {
+    const v1::OperationSettled& settled = event.settled();
+    const auto issued = before.open_operations.find(settled.sequence());
     if (issued == before.open_operations.end()) return;
-    journal_ids_[issued->second.asked_of()] = event.settled().agent_journal_id();
+    // An agent that refuses because its journal was lost does not say what it keeps now: the next attempt
+    // takes it as it comes.
+    const bool lost = settled.outcome().reason().code() == v1::LOST_OPERATION;
+    if (lost || !settled.agent_journal_id().empty()) {
+      journal_ids_[issued->second.asked_of()] = settled.agent_journal_id();
+    }
   }
 }
 

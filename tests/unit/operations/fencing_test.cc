@@ -92,6 +92,8 @@ TEST(FencingTest, AdmitsByAuthorityThenByName) {
   const JournalView pruned{false, 10, {}};
   const JournalView installing{false, 0, {Verb::kInstall}};
   const JournalView cordoning{false, 0, {Verb::kCordon}};
+  const JournalView lost{false, 0, {}, true};
+  const JournalView lost_but_known{true, 0, {}, true};
   const auto ok = v1::REASON_UNSPECIFIED;
   const std::vector<Case> cases = {
       {"the first claim", never, fresh, kAda, Verb::kClaim, Kind::kStart, ok, Hold::kHeld, 5},
@@ -126,6 +128,10 @@ TEST(FencingTest, AdmitsByAuthorityThenByName) {
        5},
       {"older than what is remembered", held, pruned, kAda, Verb::kInstall, Kind::kRefuse,
        v1::STALE_OPERATION, Hold::kHeld, 5},
+      {"a journal that is not the one it was given to", held, lost, kAda, Verb::kInstall, Kind::kRefuse,
+       v1::LOST_OPERATION, Hold::kHeld, 5},
+      {"another journal that knows it", held, lost_but_known, kAda, Verb::kInstall, Kind::kAttach, ok,
+       Hold::kHeld, 5},
       {"an unknown verb", held, fresh, kAda, Verb::kUnknown, Kind::kRefuse, v1::UNKNOWN_ACTION, Hold::kHeld,
        5},
       {"an unknown verb leaves no trace", never, fresh, kAda, Verb::kUnknown, Kind::kRefuse,

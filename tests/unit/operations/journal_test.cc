@@ -224,6 +224,17 @@ TEST_F(JournalTest, AFullDiskRefusesTheNewAndLetsTheRunningGoOn) {
   MustSettle(*journal, MakeId(1));
 }
 
+TEST_F(JournalTest, AnOperationThatAnotherJournalMayKnowIsNotStarted) {
+  auto journal = Open();
+  v1::RunRequest request = Request(1);
+  request.set_journal_id("the-one-before");
+  EXPECT_EQ(MustAccept(*journal, request).admission.reason.code(), v1::LOST_OPERATION);
+  request.set_journal_id(journal->id());
+  EXPECT_EQ(MustAccept(*journal, request).admission.kind, Kind::kStart);
+  request.set_journal_id("the-one-before");
+  EXPECT_EQ(MustAccept(*journal, request).admission.kind, Kind::kAttach);
+}
+
 TEST_F(JournalTest, PrunesByCountAndRemembersTheFloor) {
   Journal::Options options;
   options.keep = 3;

@@ -303,6 +303,18 @@ TEST_F(DriverTest, ALostAgentJournalIsRememberedAcrossADeath) {
   EXPECT_EQ(fleet_.runs[0].request.journal_id(), "another-journal");
 }
 
+TEST_F(DriverTest, AnAgentThatRefusesForALostJournalIsTakenAsItIsNextTime) {
+  ASSERT_TRUE(Start({Issue(1, "w1", StageSpec())}).ok());
+  next_ = {Issue(2, "w1", StageSpec())};
+  v1::Outcome refused;
+  refused.set_code(v1::Outcome::REFUSED);
+  refused.mutable_reason()->set_code(v1::LOST_OPERATION);
+  fleet_.runs[0].callback.done(refused);
+  loop_.RunPosted();
+  EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "settled 1 UNKNOWN", "issued 2"));
+  EXPECT_EQ(fleet_.runs[1].request.journal_id(), "");
+}
+
 TEST_F(DriverTest, ABreakIsRiddenOutAndTheDeadlineSettlesAsUnknown) {
   ASSERT_TRUE(Start({Issue(1, "w1", StageSpec())}).ok());
   fleet_.runs[0].callback.done(absl::UnavailableError("reset"));
