@@ -21,6 +21,7 @@ class ChildProcess {
   ChildProcess& operator=(ChildProcess&& other) noexcept;
 
   bool started() const { return pid_ != 0; }
+  pid_t pid() const { return pid_; }
   // SIGKILL, and waits for its end.
   void Kill();
   void Signal(int signal) const;
