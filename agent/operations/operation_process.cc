@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "agent/operations/operation_lock.h"
+#include "agent/operations/process_lock.h"
 #include "agent/operations/runner.h"
 #include "common/host/log.h"
 #include "common/reason.h"
@@ -42,7 +42,7 @@ class JournalReporter {
 }  // namespace
 
 absl::Status OperationProcess::Run(const v1::OperationId& id, const std::stop_token& stop) {
-  K3SAGA_ASSIGN_OR_RETURN(const OperationLock lock, OperationLock::Acquire(lock_path, lock_patience));
+  K3SAGA_ASSIGN_OR_RETURN(const ProcessLock lock, ProcessLock::Acquire(lock_path, lock_patience));
   // Read only now: until the lock was ours, another process may have been at work on it.
   K3SAGA_ASSIGN_OR_RETURN(const std::optional<Entry> entry, journal->Find(id));
   if (!entry)

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "agent/operations/operation_lock.h"
+#include "agent/operations/process_lock.h"
 
 namespace k3saga::service {
 
@@ -39,8 +39,6 @@ absl::Status SystemdLauncher::Launch(const v1::OperationId& id, bool first) {
   return status;
 }
 
-absl::StatusOr<bool> SystemdLauncher::Running() {
-  return operations::OperationLock::IsHeld(parts_.lock_path);
-}
+absl::StatusOr<bool> SystemdLauncher::Running() { return operations::ProcessLock::IsHeld(parts_.lock_path); }
 
 }  // namespace k3saga::service

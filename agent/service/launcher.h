@@ -22,7 +22,7 @@ class SystemdLauncher final : public operations::Launcher {
     node::Systemd* systemd = nullptr;
     std::string program;    // this program's own file
     std::string config;     // agent.yaml
-    std::string lock_path;  // operations::OperationLock
+    std::string lock_path;  // operations::ProcessLock
   };
   explicit SystemdLauncher(Parts parts) : parts_(std::move(parts)) {}
 

@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "agent/operations/operation_lock.h"
+#include "agent/operations/process_lock.h"
 #include "agent/operations/operation_process.h"
 #include "common/reason.h"
 #include "tests/unit/operations/fakes.h"
@@ -221,13 +221,13 @@ class OperationProcessTest : public RunnerTest {
 TEST_F(OperationProcessTest, HoldsTheLockAndReportsIntoTheJournal) {
   const v1::OperationId id = AcceptInstall();
   effects_.On(Phase::kRunInstaller, [&](const Record&, EffectContext&) {
-    EXPECT_TRUE(*OperationLock::IsHeld(folder_ / "operation.lock"));
+    EXPECT_TRUE(*ProcessLock::IsHeld(folder_ / "operation.lock"));
     EXPECT_EQ(Load(id).progress.phase(), "installer");
     EXPECT_EQ(Process().Run(id, {}).code(), absl::StatusCode::kUnavailable);
     return EffectResult::Done();
   });
   ASSERT_TRUE(Process().Run(id, {}).ok());
-  EXPECT_FALSE(*OperationLock::IsHeld(folder_ / "operation.lock"));
+  EXPECT_FALSE(*ProcessLock::IsHeld(folder_ / "operation.lock"));
   EXPECT_TRUE(Load(id).record.settled());
   EXPECT_TRUE(Process().Run(id, {}).ok());  // settled already: nothing to do
   EXPECT_EQ(effects_.Count("restart"), 1u);

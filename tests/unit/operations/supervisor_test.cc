@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "agent/operations/operation_lock.h"
+#include "agent/operations/process_lock.h"
 #include "agent/operations/operation_process.h"
 #include "common/reason.h"
 #include "tests/unit/operations/fakes.h"
@@ -43,7 +43,7 @@ class ThreadLauncher final : public Launcher {
     });
     return absl::OkStatus();
   }
-  absl::StatusOr<bool> Running() override { return OperationLock::IsHeld(lock_); }
+  absl::StatusOr<bool> Running() override { return ProcessLock::IsHeld(lock_); }
 
   void Kill() {
     const std::lock_guard guard(mutex_);

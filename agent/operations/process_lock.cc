@@ -1,4 +1,4 @@
-#include "agent/operations/operation_lock.h"
+#include "agent/operations/process_lock.h"
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
@@ -29,20 +29,20 @@ absl::StatusOr<bool> TryLock(const UniqueFd& fd, int mode, const std::string& pa
 
 }  // namespace
 
-absl::StatusOr<OperationLock> OperationLock::Acquire(const std::string& path,
+absl::StatusOr<ProcessLock> ProcessLock::Acquire(const std::string& path,
                                                      std::chrono::milliseconds patience) {
   K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, OpenLock(path));
   constexpr std::chrono::milliseconds kBetween{50};
   for (auto waited = std::chrono::milliseconds(0);; waited += kBetween) {
     K3SAGA_ASSIGN_OR_RETURN(const bool locked, TryLock(fd, LOCK_EX, path));
-    if (locked) return OperationLock(std::move(fd));
+    if (locked) return ProcessLock(std::move(fd));
     if (waited >= patience)
       return absl::UnavailableError(absl::StrCat(path, ": another operation's process holds it"));
     std::this_thread::sleep_for(kBetween);
   }
 }
 
-absl::StatusOr<bool> OperationLock::IsHeld(const std::string& path) {
+absl::StatusOr<bool> ProcessLock::IsHeld(const std::string& path) {
   K3SAGA_ASSIGN_OR_RETURN(const UniqueFd fd, OpenLock(path));
   K3SAGA_ASSIGN_OR_RETURN(const bool locked, TryLock(fd, LOCK_SH, path));
   return !locked;

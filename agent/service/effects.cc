@@ -1,0 +1,130 @@
+#include "agent/service/effects.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "agent/service/effect_tools.h"
+
+namespace k3saga::service {
+
+using operations::EffectContext;
+using operations::EffectResult;
+using operations::Phase;
+using operations::Record;
+
+namespace {
+
+// Besides the confirmed rollout's own, for whoever looks back one upgrade.
+constexpr size_t kKeptRollouts = 1;
+
+}  // namespace
+
+NodeEffects::NodeEffects(NodeParts* parts, operations::Journal* journal)
+    : parts_(*parts), install_(parts, journal) {}
+
+EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectContext& context) {
+  switch (phase) {
+    case Phase::kClaim:
+    case Phase::kSettled:
+      return EffectResult::Done();  // the claim was recorded when it was accepted
+    case Phase::kReleaseClaim:
+      return ReleaseClaim(record);
+    case Phase::kDownload:
+      return Download(record, context);
+    case Phase::kDropStaged:
+      return DropStaged(record);
+    case Phase::kSnapshot:
+      return Snapshot(record, context);
+    case Phase::kCordon:
+      return Cordon(record, context);
+    case Phase::kDrain:
+      return Drain(record, context);
+    case Phase::kUncordon:
+      return Uncordon(record, context);
+    case Phase::kMoveLeader:
+      return MoveLeader(record, context);
+    case Phase::kAwaitNode:
+      return AwaitNode(record, context);
+    default:
+      return install_.Perform(phase, record, context);
+  }
+}
+
+EffectResult NodeEffects::ReleaseClaim(const Record& record) {
+  if (!record.spec->release_claim().confirm()) return EffectResult::Done();
+  const absl::Status status = parts_.kept.Prune(kKeptRollouts, record.id.rollout());
+  return status.ok() ? EffectResult::Done() : EffectResult::Failed(ReasonOf(status, parts_.config.node));
+}
+
+EffectResult NodeEffects::Download(const Record& record, EffectContext& context) {
+  node::StageOptions options;
+  options.deadline = context.Remaining();
+  options.progress = [&context](std::string_view file, uint64_t done, uint64_t total) {
+    const uint64_t percent = total == 0 ? 0 : done * 100 / total;
+    context.Report(absl::StrCat(std::string(file), ", ", done >> 20, " MiB"), static_cast<uint32_t>(percent));
+    return !context.Stopped();
+  };
+  return ToResult(parts_.releases.Stage(record.spec->stage().release(), options).status(), context,
+                  parts_.config.node);
+}
+
+EffectResult NodeEffects::DropStaged(const Record& record) {
+  const std::string& version = record.spec->drop_staged().version();
+  absl::Status status = parts_.releases.Drop(version);
+  status.Update(parts_.uploads.Drop(version));
+  return status.ok() ? EffectResult::Done() : EffectResult::Failed(ReasonOf(status, parts_.config.node));
+}
+
+EffectResult NodeEffects::Snapshot(const Record& record, EffectContext& context) {
+  const v1::BackupSpec& spec = record.spec->backup();
+  node::BackupOptions options;
+  options.id = spec.name();
+  options.keep = spec.keep();
+  options.deadline = context.Remaining();
+  auto backup = parts_.backups.Take(parts_.ReadK3s(), options);
+  EffectResult result = ToResult(backup.status(), context, parts_.config.node);
+  if (backup.ok()) *result.details.mutable_backup() = *std::move(backup);
+  return result;
+}
+
+EffectResult NodeEffects::Cordon(const Record& record, EffectContext& context) {
+  const std::string& node = record.spec->cordon().node();
+  const auto cordon = parts_.kube->Cordon(node, record.id.rollout(), PatienceOf(context));
+  EffectResult result = ToResult(cordon.status(), context, node);
+  if (cordon.ok()) *result.details.mutable_cordon() = *cordon;
+  return result;
+}
+
+EffectResult NodeEffects::Drain(const Record& record, EffectContext& context) {
+  const v1::DrainSpec& spec = record.spec->drain();
+  const auto observe = [&context](const kube::DrainState& state) {
+    const auto left = static_cast<uint32_t>(state.left.size());
+    const uint32_t all = state.evicted + left;
+    context.Report(kube::Describe(state), all == 0 ? 0 : state.evicted * 100 / all);
+  };
+  const auto drain = parts_.kube->Drain(spec.node(), spec.policy(), observe, PatienceOf(context));
+  EffectResult result = ToResult(drain.status(), context, spec.node());
+  if (drain.ok()) *result.details.mutable_drain() = *drain;
+  return result;
+}
+
+EffectResult NodeEffects::Uncordon(const Record& record, EffectContext& context) {
+  const std::string& node = record.spec->uncordon().node();
+  return ToResult(parts_.kube->Uncordon(node, record.id.rollout(), PatienceOf(context)), context, node);
+}
+
+EffectResult NodeEffects::MoveLeader(const Record& record, EffectContext& context) {
+  const auto& members = record.spec->move_leader().preferred_members();
+  const std::vector<uint64_t> preferred(members.begin(), members.end());
+  return ToResult(parts_.etcd->MoveLeader(preferred, PatienceOf(context)), context, parts_.config.node);
+}
+
+EffectResult NodeEffects::AwaitNode(const Record& record, EffectContext& context) {
+  const v1::AwaitNodeSpec& spec = record.spec->await_node();
+  const absl::Status status =
+      parts_.kube->AwaitNode(spec.node(), spec.version(), Sayer(context), PatienceOf(context));
+  return ToResult(status, context, spec.node());
+}
+
+}  // namespace k3saga::service

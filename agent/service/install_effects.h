@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include "agent/operations/effects.h"
+#include "agent/operations/journal.h"
+#include "agent/service/node_parts.h"
+
+namespace k3saga::service {
+
+// The phases of install and put back on a real node. Each reads the node anew: whatever a crash or a reboot
+// left behind, the phase makes true what it stands for.
+class InstallEffects {
+ public:
+  InstallEffects(NodeParts* parts, operations::Journal* journal) : parts_(*parts), journal_(*journal) {}
+
+  operations::EffectResult Perform(operations::Phase phase, const operations::Record& record,
+                                   operations::EffectContext& context);
+
+ private:
+  using Result = operations::EffectResult;
+
+  Result CheckInstall(const operations::Record& record);
+  Result CheckPutBack(const operations::Record& record);
+  Result Keep(const operations::Record& record);
+  Result Place(const operations::Record& record);
+  Result RunInstaller(const operations::Record& record, operations::EffectContext& context);
+  Result Compare(const operations::Record& record);
+  Result LastCheck(const operations::Record& record, operations::EffectContext& context);
+  Result Restart(const operations::Record& record, operations::EffectContext& context);
+  Result Verify(const operations::Record& record, operations::EffectContext& context);
+  Result Undo(const operations::Record& record);
+  Result RestoreFiles(const operations::Record& record);
+  Result RestartOld(const operations::Record& record, operations::EffectContext& context);
+  Result VerifyOld(const operations::Record& record, operations::EffectContext& context);
+
+  Result RebootIfRequired(const operations::Record& record, operations::EffectContext& context, bool* needed);
+  // Whether the main process is another one than `before` and came from `binary` (or is of its version).
+  absl::StatusOr<bool> Replaced(const std::string& binary, const std::string& before);
+  absl::Status ReplaceProcess(const std::string& unit, const std::string& binary, const std::string& before,
+                              operations::EffectContext& context);
+  // "pid:start ticks" of k3s's main process, "0:0" when it does not run.
+  absl::StatusOr<std::string> MainProcess();
+  uint64_t DownMillis(const operations::Record& record) const;
+  Result Failed(const absl::Status& status) const;
+  Result Refused(const absl::Status& status) const;
+
+  NodeParts& parts_;
+  operations::Journal& journal_;
+};
+
+}  // namespace k3saga::service
