@@ -31,7 +31,7 @@ class ControlClient {
   absl::Status Watch(uint64_t after_event, const std::function<bool(const v1::WatchReply&)>& heard);
 
  private:
-  class Impl;
+  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
