@@ -94,13 +94,13 @@ absl::StatusOr<std::string> ProcessInspector::VersionOfFile(const std::string& p
     auto known = versions_.find(key);
     if (known != versions_.end()) return known->second;
   }
-  K3SAGA_ASSIGN_OR_RETURN(
-      const ProcessResult result,
-      Run({.argv = {path, "--version"}, .environment = PlainEnvironment(), .deadline = kVersionDeadline}));
-  const std::string version = ParseVersionOutput(result.out);
-  if (!result.ok() || version.empty()) {
+  auto result =
+      Run({.argv = {path, "--version"}, .environment = PlainEnvironment(), .deadline = kVersionDeadline});
+  const std::string version = result.ok() && result->ok() ? ParseVersionOutput(result->out) : "";
+  if (version.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path, " does not say which k3s it is (", result.Describe(), ")"));
+        absl::StrCat(path, " does not say which k3s it is (",
+                     result.ok() ? result->Describe() : std::string(result.status().message()), ")"));
   }
   std::lock_guard lock(mutex_);
   if (versions_.size() >= kMostRemembered) versions_.clear();

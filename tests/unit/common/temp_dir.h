@@ -13,7 +13,7 @@ namespace k3saga {
 class TempDir {
  public:
   TempDir() {
-    std::string pattern = ::testing::TempDir() + "/k3saga.XXXXXX";
+    std::string pattern = JoinPath(::testing::TempDir(), "k3saga.XXXXXX");
     if (mkdtemp(pattern.data()) == nullptr) abort();
     path_ = pattern;
   }

@@ -1,0 +1,154 @@
+#include "tests/unit/node/wild_nodes.h"
+
+#include <absl/strings/str_join.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/node/configuration.h"
+#include "agent/node/installer.h"
+#include "agent/node/keep.h"
+#include "tests/unit/node/fake_host.h"
+
+namespace k3saga::node {
+namespace {
+
+class WildNodesTest : public ::testing::TestWithParam<WildNode> {
+ protected:
+  void SetUp() override {
+    const WildNode& node = GetParam();
+    host_.WriteBinary("usr/local/bin/k3s", "v1.31.4+k3s1");
+    host_.WriteBinary("opt/k3s/bin/k3s", "v1.31.4+k3s1");
+    if (node.with_links) {
+      for (const char* folder : {"usr/local/bin/", "opt/k3s/bin/"}) {
+        for (const char* tool : {"kubectl", "crictl", "ctr"}) {
+          ASSERT_EQ(symlink("k3s", host_.Path(std::string(folder) + tool).c_str()), 0);
+        }
+      }
+    }
+    for (const WildNode::File& file : node.files) host_.Write(file.path, file.text, 0600);
+    host_.SetEnabled(node.unit, node.enabled);
+    host_.SetStatus(node.unit, "active");
+  }
+
+  std::map<std::string, std::string> EnvironmentOf(const InstallerCall& call) {
+    std::map<std::string, std::string> variables;
+    for (const std::string& each : call.environment)
+      variables[each.substr(0, each.find('='))] = each.substr(each.find('=') + 1);
+    return variables;
+  }
+
+  FakeHost host_;
+};
+
+std::string Problems(const K3sInstallation& node) {
+  std::string text;
+  for (const v1::Reason& reason : node.problems) text += reason.ShortDebugString() + "\n";
+  return text;
+}
+
+TEST_P(WildNodesTest, IsReadAsItIs) {
+  const WildNode& expected = GetParam();
+  const K3sInstallation node = host_.Read();
+  EXPECT_EQ(Problems(node), "");
+  EXPECT_EQ(node.distribution, "k3s");
+  EXPECT_EQ(node.unit, expected.unit);
+  EXPECT_EQ(node.role, expected.role);
+  std::vector<std::string> arguments;
+  for (const std::string& word : expected.arguments) arguments.push_back(host_.Fill(word));
+  EXPECT_EQ(node.arguments, arguments);
+  std::map<std::string, std::string> environment;
+  for (const auto& [key, variable] : node.environment) environment[key] = variable.value;
+  std::map<std::string, std::string> expected_environment;
+  for (const auto& [key, value] : expected.environment) expected_environment[key] = host_.Fill(value);
+  EXPECT_EQ(environment, expected_environment);
+  EXPECT_EQ(node.data_dir, host_.Fill(expected.data_dir));
+  EXPECT_EQ(node.binary_version, "v1.31.4+k3s1");
+  if (!expected.node_name.empty()) {
+    EXPECT_EQ(node.node_name, expected.node_name);
+  }
+  if (expected.role == v1::ROLE_SERVER) {
+    EXPECT_EQ(v1::Datastore_Name(node.datastore), v1::Datastore_Name(expected.datastore));
+    EXPECT_EQ(node.runs_etcd, expected.runs_etcd);
+    EXPECT_EQ(node.runs_apiserver, expected.runs_apiserver);
+  }
+  EXPECT_EQ(node.runs_kubelet, expected.runs_kubelet);
+
+  const v1::K3sFacts facts = ToFacts(node);
+  std::multimap<std::string, std::string> settings;
+  for (const v1::Setting& setting : facts.settings()) settings.emplace(setting.key(), setting.value());
+  for (const auto& [key, value] : expected.facts) {
+    bool found = false;
+    for (auto [it, end] = settings.equal_range(key); it != end; ++it)
+      found = found || it->second == host_.Fill(value);
+    EXPECT_TRUE(found) << key << "=" << value;
+  }
+}
+
+TEST_P(WildNodesTest, TheInstallerIsGivenAllOfIt) {
+  const WildNode& expected = GetParam();
+  const K3sInstallation node = host_.Read();
+  auto call = PlanInstaller(node, "/x/install.sh");
+  if (!expected.refused.empty()) {
+    ASSERT_FALSE(call.ok());
+    EXPECT_THAT(std::string(call.status().message()), ::testing::HasSubstr(expected.refused));
+    return;
+  }
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->argv, (std::vector<std::string>{"/bin/sh", "/x/install.sh"}));
+  std::map<std::string, std::string> variables = EnvironmentOf(*call);
+  if (!expected.exec.empty()) {
+    EXPECT_EQ(variables["INSTALL_K3S_EXEC"], host_.Fill(expected.exec));
+  }
+  for (const auto& [key, value] : expected.given) EXPECT_EQ(variables[key], host_.Fill(value)) << key;
+  for (const std::string& key : expected.not_given) EXPECT_FALSE(variables.contains(key)) << key;
+  EXPECT_EQ(variables["INSTALL_K3S_SKIP_DOWNLOAD"], "true");
+  EXPECT_EQ(variables["INSTALL_K3S_SKIP_START"], "true");
+  // Nothing secret in what may be logged.
+  for (const auto& [key, value] : variables) {
+    if (IsSecretName(key) && value.size() > 3) {
+      EXPECT_THAT(call->Describe(), ::testing::Not(::testing::HasSubstr(value)));
+    }
+  }
+}
+
+// The whole way: keep, run an installer with all its traps, mend, compare by meaning, put back.
+void RunThrough(FakeHost& host, const WildNode& expected, bool old_installer) {
+  const K3sInstallation before = host.Read();
+  auto call = PlanInstaller(before, host.StandInInstaller(old_installer));
+  if (!expected.refused.empty()) return;
+  ASSERT_TRUE(call.ok()) << call.status();
+  KeptFiles kept(host.state());
+  auto manifest = kept.Keep("20260101-000000-aaaa", before);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+
+  ASSERT_TRUE(RunInstaller(*call, std::chrono::seconds(60), host.systemd()).ok());
+  auto copy = kept.KeptCopy("20260101-000000-aaaa", before.environment_file);
+  const absl::Status mended = MendEnvironment(manifest->meaning, copy.ok() ? *copy : "", host.Read());
+  ASSERT_TRUE(mended.ok()) << mended;
+  const std::vector<std::string> differences = CompareMeaning(manifest->meaning, MeaningOf(host.Read()));
+  ASSERT_EQ(differences.size(), expected.differences.size()) << absl::StrJoin(differences, "\n");
+  for (size_t i = 0; i < differences.size(); ++i) {
+    EXPECT_THAT(differences[i], ::testing::HasSubstr(expected.differences[i]));
+  }
+  for (const std::string& call_line : host.Calls())
+    EXPECT_THAT(call_line, ::testing::Not(::testing::HasSubstr("restart")));
+
+  ASSERT_TRUE(kept.Restore("20260101-000000-aaaa", host.systemd()).ok());
+  const K3sInstallation restored = host.Read();
+  EXPECT_THAT(CompareMeaning(manifest->meaning, MeaningOf(restored)), ::testing::IsEmpty());
+  EXPECT_EQ(restored.main_unit.entries().size(), before.main_unit.entries().size());
+}
+
+TEST_P(WildNodesTest, NothingIsLostByTheInstaller) { RunThrough(host_, GetParam(), /*old_installer=*/false); }
+TEST_P(WildNodesTest, NothingIsLostByAnOldInstaller) {
+  RunThrough(host_, GetParam(), /*old_installer=*/true);
+}
+
+std::string NameOf(const ::testing::TestParamInfo<WildNode>& node) { return node.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(All, WildNodesTest, ::testing::ValuesIn(WildNodes()), NameOf);
+
+TEST(WildNodes, AreAtLeastForty) { EXPECT_GE(WildNodes().size(), 40u); }
+
+}  // namespace
+}  // namespace k3saga::node
