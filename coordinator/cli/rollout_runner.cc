@@ -11,6 +11,7 @@
 #include "coordinator/cli/presenter.h"
 #include "coordinator/control/control_server.h"
 #include "coordinator/control/socket_path.h"
+#include "coordinator/core/saga.h"
 #include "coordinator/driver/driver.h"
 #include "coordinator/driver/identity.h"
 #include "coordinator/view/model.h"
@@ -35,10 +36,14 @@ class Runner {
                             control::PrepareSocketPath(session_.state_folder(), rollout_));
     K3SAGA_ASSIGN_OR_RETURN(control_, control::ControlServer::Listen(session_.loop(), socket));
     K3SAGA_RETURN_IF_ERROR(journal_.Announce(socket));
+    driver::Services services{.loop = session_.loop(),
+                              .clock = context_.clock,
+                              .journal = journal_,
+                              .fleet = session_.fleet(),
+                              .random = [this] { return std::uniform_int_distribution<uint64_t>()(random_); },
+                              .decide = [](const core::State& state) { return core::Decide(state); }};
     driver_ = std::make_unique<driver::Driver>(
-        driver::Services{session_.loop(), context_.clock, journal_, session_.fleet(),
-                         [this] { return std::uniform_int_distribution<uint64_t>()(random_); }},
-        std::vector<driver::Observer*>{presenter_.get(), control_.get()},
+        std::move(services), std::vector<driver::Observer*>{presenter_.get(), control_.get()},
         [this](const driver::Finish& finish) {
           finish_ = finish;
           session_.loop().Stop();

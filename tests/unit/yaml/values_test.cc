@@ -32,6 +32,7 @@ TEST(ClosestWord, FindsSlipsAndNothingElse) {
   EXPECT_EQ(ClosestWord("settletime", words), "settle_time");
   EXPECT_EQ(ClosestWord("Drain", words), "drain");
   EXPECT_EQ(ClosestWord("kep", words), "keep");
+  EXPECT_EQ(ClosestWord("kepe", words), "keep");
   EXPECT_EQ(ClosestWord("concurrency", words), std::nullopt);
   EXPECT_EQ(ClosestWord("", words), std::nullopt);
 }
