@@ -63,8 +63,21 @@ void ReadinessMonitor::Look(milliseconds timeout) {
     const absl::Status& why = !ready.ok() ? ready : after.status();
     observation.note = why.ok() ? "k3s's main process was replaced just now" : ReasonOf(why).detail();
   }
+  std::string words;
+  if (LostItsProcess(observation)) {
+    words = parts_.local->LastWords();  // now: soon its successor's lines stand there
+  }
   const std::lock_guard lock(mutex_);
   tracker_.See(observation);
+  if (!words.empty()) {
+    last_words_ = std::move(words);
+  }
+}
+
+bool ReadinessMonitor::LostItsProcess(const Observation& observation) const {
+  const std::lock_guard lock(mutex_);
+  return tracker_.last() && tracker_.last()->process.pid != 0 &&
+         !(tracker_.last()->process == observation.process);
 }
 
 v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
@@ -85,6 +98,9 @@ v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
     proof.set_main_pid(last.process.pid);
     proof.set_main_start_ticks(last.process.start_ticks);
     proof.set_note(last.note);
+    if (last.ready && tracker_.restarts() > 0 && tracker_.ready_for() < kInterest && !last_words_.empty()) {
+      proof.set_note(absl::StrCat("k3s was started anew; its last words before: ", last_words_));
+    }
   }
   proof.set_running_version(parts_.local->RunningVersion());
   if (!proof.ready()) {

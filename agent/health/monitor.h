@@ -51,6 +51,8 @@ class ReadinessMonitor {
   void Run(const std::stop_token& stop);
   // One look, remembered. Takes look_mutex_.
   void Look(std::chrono::milliseconds timeout);
+  // The process of the look before is gone or was replaced.
+  bool LostItsProcess(const Observation& observation) const;
   bool Wanted() const;  // needs mutex_
 
   const Parts parts_;
@@ -60,6 +62,7 @@ class ReadinessMonitor {
   bool claim_held_ = false;                              // mutex_
   std::optional<std::chrono::milliseconds> last_probe_;  // mutex_
   ReadinessTracker tracker_;                             // mutex_
+  std::string last_words_;                               // mutex_; of the process before this one
   std::jthread thread_;                                  // last: it uses everything above
 };
 

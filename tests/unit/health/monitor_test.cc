@@ -71,9 +71,15 @@ TEST_F(MonitorTest, ARestartStartsTheCountAgain) {
   monitor.Prove(false, seconds(5));
   time_.Advance(seconds(2));
   EXPECT_EQ(monitor.Prove(false, seconds(5)).ready_for_ms(), 2000u);
-  local_.Set([](auto& local) { local.main = {.pid = 200, .start_ticks = 2}; });
+  local_.Set([](auto& local) {
+    local.main = {.pid = 200, .start_ticks = 2};
+    local.last_words = "lost leader election";
+  });
   time_.Advance(seconds(1));
-  EXPECT_EQ(monitor.Prove(false, seconds(5)).ready_for_ms(), 0u);
+  const v1::ServerProof proof = monitor.Prove(false, seconds(5));
+  EXPECT_TRUE(proof.ready());
+  EXPECT_EQ(proof.ready_for_ms(), 0u);
+  EXPECT_THAT(proof.note(), HasSubstr("lost leader election"));
   EXPECT_EQ(monitor.restarts(), 1u);
 }
 
