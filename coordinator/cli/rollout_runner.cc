@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <cstdlib>
 #include <optional>
 #include <random>
 #include <utility>
@@ -19,6 +20,11 @@
 namespace k3saga::cli {
 namespace {
 
+std::string RuntimeFolder() {
+  const char* folder = std::getenv("XDG_RUNTIME_DIR");
+  return folder == nullptr ? "" : folder;
+}
+
 // One rollout in this process, put together and run.
 class Runner {
  public:
@@ -33,7 +39,7 @@ class Runner {
   // Before Start or Resume: the socket, and the driver that it serves.
   absl::Status PutTogether() {
     K3SAGA_ASSIGN_OR_RETURN(std::string socket,
-                            control::PrepareSocketPath(session_.state_folder(), rollout_));
+                            control::PrepareSocketPath(RuntimeFolder(), session_.state_folder(), rollout_));
     K3SAGA_ASSIGN_OR_RETURN(control_, control::ControlServer::Listen(session_.loop(), socket));
     K3SAGA_RETURN_IF_ERROR(journal_.Announce(socket));
     driver::Services services{.loop = session_.loop(),
