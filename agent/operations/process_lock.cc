@@ -30,7 +30,7 @@ absl::StatusOr<bool> TryLock(const UniqueFd& fd, int mode, const std::string& pa
 }  // namespace
 
 absl::StatusOr<ProcessLock> ProcessLock::Acquire(const std::string& path,
-                                                     std::chrono::milliseconds patience) {
+                                                 std::chrono::milliseconds patience) {
   K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, OpenLock(path));
   constexpr std::chrono::milliseconds kBetween{50};
   for (auto waited = std::chrono::milliseconds(0);; waited += kBetween) {

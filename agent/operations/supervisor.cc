@@ -174,6 +174,11 @@ absl::StatusOr<bool> Supervisor::Cancel(const v1::OperationId& id) {
   return true;
 }
 
+bool Supervisor::Idle() {
+  const std::lock_guard lock(mutex_);
+  return active_.empty();
+}
+
 bool Supervisor::Shutdown(std::chrono::milliseconds patience) {
   std::vector<std::shared_ptr<OperationRun>> runs;
   std::jthread follower;

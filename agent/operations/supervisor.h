@@ -82,6 +82,9 @@ class Supervisor {
   // False: no such operation, or settled. The outcome says whether it could still be cancelled.
   absl::StatusOr<bool> Cancel(const v1::OperationId& id);
 
+  // Nobody works on anything.
+  bool Idle();
+
   // Takes nothing new, stops what runs here (it goes on at the next start; other processes go on by
   // themselves). False: something did not stop in time.
   bool Shutdown(std::chrono::milliseconds patience);

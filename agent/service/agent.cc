@@ -16,6 +16,7 @@
 #include "agent/operations/supervisor.h"
 #include "agent/operations/worker_pool.h"
 #include "agent/service/effects.h"
+#include "agent/service/footprint.h"
 #include "agent/service/launcher.h"
 #include "agent/service/node_parts.h"
 #include "agent/service/node_reader.h"
@@ -39,6 +40,7 @@ constexpr size_t kCallThreads = 8;
 constexpr milliseconds kForOperations{8'000};
 constexpr milliseconds kForStreams{2'000};
 constexpr milliseconds kForLooking{4'000};
+constexpr milliseconds kBetweenRests{60'000};
 
 // Set while the loop runs; Stop is async-signal-safe.
 EventLoop* signalled_loop = nullptr;
@@ -134,6 +136,19 @@ class Agent {
   // The journal answers: what the watchdog is fed by.
   bool Alive() { return journal_->DataVersion().ok(); }
 
+  // Nothing asked of it since the last call.
+  bool Idle() {
+    return supervisor_.Idle() && service_.Calls() == std::exchange(calls_seen_, service_.Calls());
+  }
+
+  // Closes connections that nobody uses and gives memory back.
+  void Rest() {
+    parts_.etcd->Rest();
+    parts_.kube->Rest();
+    parts_.checks->Rest();
+    GiveMemoryBack();
+  }
+
   // False: something did not end in time and may still use this object.
   bool Stop() {
     const bool settled = supervisor_.Shutdown(kForOperations);
@@ -174,12 +189,20 @@ class Agent {
   operations::WorkerPool calls_;
   operations::Supervisor supervisor_;
   AgentService service_;
+  uint64_t calls_seen_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 void FeedWatchdog(EventLoop& loop, Agent& agent, milliseconds every) {
   if (agent.Alive()) NotifyAlive();
   loop.After(every, [&loop, &agent, every] { FeedWatchdog(loop, agent, every); });
+}
+
+// Once after starting and once after each time of work: an agent is idle almost all its life.
+void RestWhenIdle(EventLoop& loop, Agent& agent, bool worked) {
+  const bool idle = agent.Idle();
+  if (idle && worked) agent.Rest();
+  loop.After(kBetweenRests, [&loop, &agent, idle] { RestWhenIdle(loop, agent, !idle); });
 }
 
 }  // namespace
@@ -202,6 +225,7 @@ absl::Status Serve(const AgentConfig& config, const std::string& program) {
   K3SAGA_RETURN_IF_ERROR(agent->Start());
   NotifyReady(absl::StrCat("serving ", config.node));
   if (const auto interval = WatchdogInterval()) FeedWatchdog(loop, *agent, *interval / 2);
+  RestWhenIdle(loop, *agent, true);
   loop.Run();
 
   LogInfo("going down");

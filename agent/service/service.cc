@@ -53,7 +53,8 @@ void ConfigureServer(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
-grpc::Status AgentService::Allowed(grpc::CallbackServerContext* context) const {
+grpc::Status AgentService::Allowed(grpc::CallbackServerContext* context) {
+  calls_.fetch_add(1, std::memory_order_relaxed);
   return tls::AuthorizeCoordinator(context->auth_context(), parts_.cluster);
 }
 

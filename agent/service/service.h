@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,6 +31,9 @@ class AgentService final : public v1::Agent::CallbackService {
   // All parts must outlive the server that serves this.
   explicit AgentService(Parts parts) : parts_(std::move(parts)) {}
 
+  // How many calls came so far. Thread-safe.
+  uint64_t Calls() const { return calls_.load(std::memory_order_relaxed); }
+
   grpc::ServerUnaryReactor* GetFacts(grpc::CallbackServerContext* context, const v1::GetFactsRequest* request,
                                      v1::NodeFacts* facts) override;
   grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext* context, const v1::ProbeRequest* request,
@@ -50,11 +55,12 @@ class AgentService final : public v1::Agent::CallbackService {
 
  private:
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, std::function<grpc::Status()> work);
-  grpc::Status Allowed(grpc::CallbackServerContext* context) const;
+  grpc::Status Allowed(grpc::CallbackServerContext* context);
   // Refuses an authority that is not current.
   grpc::Status Current(const v1::Authority& authority) const;
 
   const Parts parts_;
+  std::atomic<uint64_t> calls_{0};
 };
 
 // The error as the wire has it: the code, the sentence, and the typed reason in the details.
