@@ -1,9 +1,12 @@
 #include "coordinator/driver/dispatcher.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <utility>
 
 #include "common/host/crash_point.h"
 #include "common/reason.h"
+#include "coordinator/driver/backup_copy.h"
 #include "coordinator/fleet/rounds.h"
 
 namespace k3saga::driver {
@@ -16,6 +19,8 @@ CrashPoint kAfterDispatch("driver.after_dispatch");
 
 // A server that does not answer its probe by then counts as unreachable.
 constexpr milliseconds kProbeTimeout(5'000);
+// Snapshots of large clusters have gigabytes.
+constexpr milliseconds kCopyTimeout(30 * 60'000);
 
 v1::Authority AuthorityOf(const core::State& state) {
   v1::Authority authority;
@@ -49,6 +54,7 @@ void Dispatcher::Clear() {
 
 void Dispatcher::Learn(const v1::Event& event, const core::State& before) {
   if (event.has_created()) {
+    copy_backups_to_ = event.created().plan().policies().backup().copy_to();
     for (const v1::PlannedNode& node : event.created().plan().nodes()) {
       journal_ids_[node.name()] = node.journal_id();
     }
@@ -153,9 +159,43 @@ void Dispatcher::Follow(uint64_t sequence, const v1::OperationIssued& issued, co
       OperationFollower::Hear{[this, sequence, about = issued.node()](const v1::Progress& progress) {
                                 hear_.progress(sequence, about, progress);
                               },
-                              [this, sequence](v1::Outcome outcome, const std::string& journal_id) {
-                                Settle(sequence, std::move(outcome), journal_id);
+                              [this, sequence, issued, authority = request.authority()](
+                                  v1::Outcome outcome, const std::string& journal_id) {
+                                if (!copy_backups_to_.empty() && outcome.code() == v1::Outcome::SUCCEEDED &&
+                                    outcome.has_backup()) {
+                                  CopyFirst(issued, authority, std::move(outcome), journal_id);
+                                } else {
+                                  Settle(sequence, std::move(outcome), journal_id);
+                                }
                               }});
+}
+
+// A backup that was to be copied counts once it is: nothing is changed before.
+void Dispatcher::CopyFirst(const v1::OperationIssued& issued, const v1::Authority& authority,
+                           v1::Outcome outcome, const std::string& journal_id) {
+  BackupCopy::Job job;
+  job.node = issued.asked_of();
+  job.authority = authority;
+  job.backup_id = outcome.backup().id();
+  job.folder = copy_backups_to_;
+  job.deadline = kCopyTimeout;
+  job.progress = [this, issued](const v1::Progress& progress) {
+    hear_.progress(issued.sequence(), issued.node(), progress);
+  };
+  job.done = [this, issued, outcome = std::move(outcome), journal_id](const absl::Status& status) {
+    if (status.ok()) {
+      Settle(issued.sequence(), outcome, journal_id);
+      return;
+    }
+    v1::Outcome failed;
+    failed.set_code(v1::Outcome::FAILED);
+    *failed.mutable_reason() =
+        MakeReason(v1::SNAPSHOT_FAILED, issued.asked_of(),
+                   absl::StrCat("the backup was taken, but not copied to ", copy_backups_to_, ": ",
+                                std::string(status.message())));
+    Settle(issued.sequence(), std::move(failed), journal_id);
+  };
+  operations_[issued.sequence()].copy = std::make_unique<BackupCopy>(edge_, std::move(job));
 }
 
 void Dispatcher::Settle(uint64_t sequence, v1::Outcome outcome, const std::string& journal_id) {

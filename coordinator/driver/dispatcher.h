@@ -40,6 +40,7 @@ class Dispatcher {
   struct Operation {
     fleet::CallHandle push;
     std::unique_ptr<OperationFollower> follower;
+    fleet::CallHandle copy;  // of the backup it took
   };
 
   void DropWhatIsNotOpen(const core::State& state);
@@ -48,6 +49,8 @@ class Dispatcher {
   void Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request);
   void BeginProbe(const v1::ProbeIssued& issued, const core::State& state);
   void BeginTimer(const v1::TimerSet& timer);
+  void CopyFirst(const v1::OperationIssued& issued, const v1::Authority& authority, v1::Outcome outcome,
+                 const std::string& journal_id);
   void Settle(uint64_t sequence, v1::Outcome outcome, const std::string& journal_id);
   v1::RunRequest RequestFor(const v1::OperationIssued& issued, const core::State& state) const;
 
@@ -58,6 +61,7 @@ class Dispatcher {
   std::map<uint64_t, fleet::CallHandle> probes_;
   std::map<uint64_t, Loop::TimerId> timers_;
   std::map<std::string, std::string> journal_ids_;  // by node
+  std::string copy_backups_to_;                     // "": they stay on their nodes
 };
 
 }  // namespace k3saga::driver

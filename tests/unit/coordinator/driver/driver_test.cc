@@ -244,6 +244,25 @@ TEST_F(DriverTest, OnlyServersKeepTheRolloutForAdoptionAndTheJournalHasItOnce) {
   EXPECT_EQ(journal_.rollouts[kRollout][1].issued().spec().claim().rollout_created(), "");
 }
 
+TEST_F(DriverTest, ABackupThatIsToBeCopiedCountsOnceItIs) {
+  MakeDriver();
+  v1::RolloutCreated created = Created();
+  created.mutable_plan()->mutable_policies()->mutable_backup()->set_copy_to("/proc/no/such/place");
+  v1::OperationSpec spec;
+  spec.mutable_backup()->set_name("b1");
+  next_ = {Issue(1, "s1", spec)};
+  ASSERT_TRUE(driver_->Start(created).ok());
+  v1::Outcome taken;
+  taken.set_code(v1::Outcome::SUCCEEDED);
+  taken.mutable_backup()->set_id("b1");
+  fleet_.runs[0].callback.done(taken);
+  EXPECT_THAT(Log(), ElementsAre("created", "issued 1"));
+  loop_.RunPosted();
+  EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "settled 1 FAILED"));
+  EXPECT_THAT(Describe(journal_.rollouts[kRollout][2].settled().outcome().reason()),
+              HasSubstr("not copied to /proc/no/such/place"));
+}
+
 TEST_F(DriverTest, AfterADeathOpenOperationsAreAskedForAgainByTheirNames) {
   ASSERT_TRUE(
       Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec()), Issue(3, "w2", StageSpec())}).ok());
