@@ -35,9 +35,9 @@ class Workspace : public testing::Test {
   ProcessResult K3saga(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), K3SAGA_PROGRAM);
     auto result = k3saga::Run({.argv = std::move(arguments),
-                       .environment = Environment(),
-                       .working_directory = dir_,
-                       .deadline = std::chrono::seconds(60)});
+                               .environment = Environment(),
+                               .working_directory = dir_,
+                               .deadline = std::chrono::seconds(60)});
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : ProcessResult();
   }

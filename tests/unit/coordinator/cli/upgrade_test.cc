@@ -1,0 +1,159 @@
+// Whole rollouts by the real program, against agents that do as they are told: exit codes, output,
+// interruption.
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/host/files.h"
+#include "tests/support/child_process.h"
+#include "tests/support/eventually.h"
+#include "tests/unit/coordinator/cli/fake_cluster.h"
+#include "tests/unit/coordinator/cli/workspace.h"
+
+namespace k3saga::cli {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Pair;
+
+constexpr char kTo[] = "v1.32.0+k3s1";
+constexpr std::chrono::seconds kLong{60};
+
+class Upgrade : public Workspace {
+ protected:
+  void SetUp() override {
+    Workspace::SetUp();
+    // The authority first: the agents' certificates come from it, and their ports go into the cluster file.
+    ASSERT_EQ(K3saga({"init", "--name", "shop-12"}).exit_code, 0);
+    auto authority = tls::LoadAuthority(At("identity/ca.crt"), At("identity/ca.key"));
+    ASSERT_TRUE(authority.ok()) << authority.status();
+    cluster_.Serve(*authority);
+    ASSERT_TRUE(RemoveFileDurably(At("cluster.yaml")).ok());
+    std::vector<std::string> nodes;
+    for (const auto& [name, port] : cluster_.Ports()) {
+      nodes.push_back(absl::StrCat(name, name.front() == 's' ? "=server" : "=worker", "@127.0.0.1:", port));
+    }
+    Init(nodes);
+    auto text = ReadFile(At("cluster.yaml"));
+    ASSERT_TRUE(text.ok());
+    ASSERT_TRUE(WriteFileDurably(At("cluster.yaml"),
+                                 absl::StrReplaceAll(*text, {{"settle_time: 15s", "settle_time: 0s"}}))
+                    .ok());
+  }
+
+  k3saga::testing::ChildProcess Start(std::vector<std::string> arguments, const std::string& log) {
+    arguments.insert(arguments.begin(), {K3SAGA_PROGRAM, "-f", At("cluster.yaml")});
+    return k3saga::testing::ChildProcess(arguments, At(log), Environment());
+  }
+
+  FakeCluster cluster_{3, 2};
+};
+
+TEST_F(Upgrade, TakesEveryNodeToTheTarget) {
+  const ProcessResult result = K3saga({"upgrade", "--to", kTo, "--yes"});
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(testing::_, kTo)));
+  EXPECT_THAT(cluster_.Installs(), AllOf(testing::SizeIs(5), Each(Pair(testing::_, 1))));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("== Upgrade servers"),
+                                HasSubstr("Done: every node runs v1.32.0+k3s1"), Not(HasSubstr("\x1b["))));
+
+  const ProcessResult again = K3saga({"upgrade", "--to", kTo, "--yes"});
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.out, HasSubstr("Nothing to do"));
+  EXPECT_THAT(K3saga({"history"}).out, HasSubstr("succeeded"));
+  EXPECT_EQ(K3saga({"status", "--watch"}).exit_code, 0);
+}
+
+TEST_F(Upgrade, SpeaksJsonLineByLine) {
+  const ProcessResult result = K3saga({"upgrade", "--to", kTo, "--yes", "-o", "json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  std::vector<std::string> lines = absl::StrSplit(result.out, '\n', absl::SkipEmpty());
+  ASSERT_GT(lines.size(), 10u);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto json = nlohmann::json::parse(lines[i], nullptr, false);
+    ASSERT_TRUE(json.is_object()) << lines[i];
+    EXPECT_EQ(json["type"], i + 1 < lines.size() ? "event" : "rollout");
+    if (i + 1 < lines.size()) EXPECT_EQ(json["number"], i + 1);
+  }
+  EXPECT_EQ(nlohmann::json::parse(lines.back())["state"], "succeeded");
+}
+
+TEST_F(Upgrade, CompensatesAndSaysSo) {
+  cluster_.FailInstall("s3");
+  const ProcessResult result = K3saga({"upgrade", "--to", kTo, "--yes"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("== Restore from backup"), HasSubstr("Failed and compensated"),
+                                HasSubstr("/readyz was never 200")));
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(testing::_, FakeCluster::kFrom)));
+}
+
+TEST_F(Upgrade, CtrlCPausesAndResumeGoesOn) {
+  cluster_.HoldInstall("s2");
+  auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  upgrade.Signal(SIGINT);
+  ASSERT_TRUE(k3saga::testing::Eventually(
+      [&] { return K3saga({"status"}).out.find("pausing") != std::string::npos; }, kLong));
+  EXPECT_THAT(K3saga({"status"}).out, HasSubstr("Run by"));
+  cluster_.Release();
+  EXPECT_EQ(upgrade.Wait(kLong), 4);
+  EXPECT_THAT(*ReadFile(At("upgrade.log")),
+              AllOf(HasSubstr("what runs is let finish"), HasSubstr("resume 20")));
+  EXPECT_EQ(cluster_.Installs().count("s3"), 0u) << "nothing new was started";
+
+  const ProcessResult resumed = K3saga({"resume"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(testing::_, kTo)));
+  EXPECT_THAT(cluster_.Installs(), Each(Pair(testing::_, 1)));
+}
+
+TEST_F(Upgrade, ASecondCtrlCLeavesAtOnce) {
+  cluster_.HoldInstall("s2");
+  auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  upgrade.Signal(SIGINT);
+  ASSERT_TRUE(k3saga::testing::Eventually(
+      [&] { return K3saga({"status"}).out.find("pausing") != std::string::npos; }, kLong));
+  upgrade.Signal(SIGINT);
+  EXPECT_EQ(upgrade.Wait(kLong), 4);
+  EXPECT_THAT(K3saga({"status"}).out, HasSubstr("No process runs it"));
+}
+
+TEST_F(Upgrade, OtherTerminalsPauseResumeWatchAndAbort) {
+  cluster_.HoldInstall("s2");
+  auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  EXPECT_EQ(K3saga({"upgrade", "--to", kTo, "--yes"}).exit_code, 3) << "one rollout at a time";
+  EXPECT_EQ(K3saga({"pause"}).exit_code, 0);
+  EXPECT_EQ(K3saga({"resume"}).exit_code, 0);
+  auto watch = Start({"status", "--watch"}, "watch.log");
+  ASSERT_TRUE(k3saga::testing::Eventually(
+      [&] {
+        return K3saga({"abort", "--yes"}).exit_code == 0 && Exists(At("watch.log"));
+      },
+      kLong));
+  cluster_.Release();
+  EXPECT_EQ(upgrade.Wait(kLong), 1);
+  EXPECT_EQ(watch.Wait(kLong), 1);
+  EXPECT_THAT(K3saga({"status"}).out, AllOf(HasSubstr("stopped"), HasSubstr("abort")));
+}
+
+TEST_F(Upgrade, PlanAndCheckTouchNothing) {
+  const ProcessResult plan = K3saga({"plan", "--to", kTo});
+  EXPECT_EQ(plan.exit_code, 0) << plan.out << plan.err;
+  EXPECT_THAT(plan.out, HasSubstr("install v1.32.0+k3s1"));
+  EXPECT_EQ(K3saga({"check"}).exit_code, 0);
+  EXPECT_EQ(K3saga({"plan", "--to", "v1.33.0+k3s1"}).exit_code, 3) << "a skipped minor";
+  EXPECT_EQ(K3saga({"plan", "--to", "v1.30.0+k3s1"}).exit_code, 3) << "a downgrade";
+  const auto nodes = nlohmann::json::parse(K3saga({"nodes", "-o", "json"}).out, nullptr, false);
+  EXPECT_EQ(nodes["nodes"].size(), 5u);
+  EXPECT_TRUE(cluster_.Installs().empty() || cluster_.Installs()["s1"] == 0);
+}
+
+}  // namespace
+}  // namespace k3saga::cli
