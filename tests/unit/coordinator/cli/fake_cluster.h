@@ -18,8 +18,7 @@
 namespace k3saga::cli {
 
 // Agents that do as they are told, at once, behind real mutual TLS: enough of a healthy cluster for a
-// rollout. Servers run SQLite-free embedded etcd on paper only; s1 leads. What goes wrong is asked for by
-// name.
+// rollout. Its etcd is a member list that they agree on; s1 leads. What goes wrong is asked for by name.
 class FakeCluster {
  public:
   static constexpr char kFrom[] = "v1.31.4+k3s1";
@@ -50,7 +49,7 @@ class FakeCluster {
       node->server = builder.BuildAndStart();
     }
   }
-  // "--node NAME=ROLE@ADDRESS" of every node.
+  // Where each node's agent listens on the loopback.
   std::vector<std::pair<std::string, int>> Ports() const {
     std::vector<std::pair<std::string, int>> ports;
     for (const auto& node : nodes_) ports.emplace_back(node->name, node->port);

@@ -13,7 +13,7 @@
 namespace k3saga::cli {
 
 // A folder with a cluster file in it, and k3saga run there as a user would.
-class Workspace : public testing::Test {
+class Workspace : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string name = (std::filesystem::temp_directory_path() / "k3saga-cli-XXXXXX").string();
