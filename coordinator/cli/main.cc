@@ -3,6 +3,7 @@
 #include <grpc/support/log.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <variant>
 
 #include "coordinator/cli/commands/commands.h"
@@ -14,7 +15,7 @@ int main(int argc, char** argv) {
   // channels.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // gRPC's own lines would tear the live view apart; what matters comes back as a status.
-  gpr_set_log_function([](gpr_log_func_args*) {});
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   signal(SIGPIPE, SIG_IGN);
   curl_global_init(CURL_GLOBAL_DEFAULT);
 

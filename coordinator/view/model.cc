@@ -22,6 +22,8 @@ bool LeftTheWayForward(const core::State& state) {
 
 Standing StandingOf(const core::State& state, size_t entered) {
   if (entered + 1 < state.steps.size()) {
+    if (state.steps[entered].step == v1::STEP_UPGRADE_WORKERS && state.tally.workers_failed > 0)
+      return Standing::kFailed;
     // Whoever enters a step because of something leaves the one before it unfinished.
     return state.steps[entered + 1].because.code() == v1::REASON_UNSPECIFIED ? Standing::kDone
                                                                              : Standing::kFailed;
@@ -36,6 +38,8 @@ Standing StandingOf(const core::State& state, size_t entered) {
 void Count(const core::State& state, StepRow* row) {
   switch (row->step) {
     case v1::STEP_STAGE_RELEASE:
+      if (row->standing != Standing::kRunning)
+        break;  // staged files are dropped at the end: nothing to count
       row->total = static_cast<uint32_t>(state.nodes.size());
       row->done = static_cast<uint32_t>(
           std::count_if(state.nodes.begin(), state.nodes.end(),
@@ -99,8 +103,9 @@ Standing StandingOf(const core::NodeState& node, core::Phase phase) {
   switch (phase) {
     case core::Phase::kUpgraded:
     case core::Phase::kUnchanged:
-    case core::Phase::kPutBack:
       return Standing::kDone;
+    case core::Phase::kPutBack:
+      return node.failed ? Standing::kFailed : Standing::kDone;
     case core::Phase::kFailed:
       return Standing::kFailed;
     case core::Phase::kSkipped:

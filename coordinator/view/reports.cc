@@ -104,6 +104,21 @@ size_t CountRole(const v1::Plan& plan, v1::Role role) {
                     [role](const v1::PlannedNode& node) { return node.role() == role; }));
 }
 
+// "s1, s2: cordon, drain": neighbours that go through the same are told in one line.
+std::vector<std::string> GroupByActions(const std::vector<core::Wave::Node>& nodes) {
+  std::vector<std::string> rows;
+  for (size_t i = 0; i < nodes.size();) {
+    std::vector<std::string> names;
+    const std::vector<std::string>& actions = nodes[i].actions;
+    for (; i < nodes.size() && nodes[i].actions == actions; ++i) {
+      if (!nodes[i].name.empty()) names.push_back(nodes[i].name);
+    }
+    rows.push_back(
+        absl::StrCat(absl::StrJoin(names, ", "), names.empty() ? "" : ": ", absl::StrJoin(actions, ", ")));
+  }
+  return rows;
+}
+
 std::string HowMany(uint32_t at_once, size_t nodes) {
   if (nodes < 2) return "";
   return at_once <= 1 ? "one at a time" : absl::StrCat(at_once, " at once");
@@ -173,11 +188,7 @@ std::vector<Line> PlanPage(const v1::Plan& plan, const std::vector<core::Wave>& 
     }
     lines.push_back({{absl::StrCat(i + 1, ". ", wave.title), Tone::kStrong},
                      {how.empty() ? "" : absl::StrCat("  (", absl::StrJoin(how, ", "), ")"), Tone::kDim}});
-    std::vector<Line> rows;
-    for (const core::Wave::Node& node : wave.nodes) {
-      rows.push_back({{absl::StrCat("   ", node.name)}, {absl::StrJoin(node.actions, ", ")}});
-    }
-    for (Line& row : AlignColumns(std::move(rows))) lines.push_back(std::move(row));
+    for (const std::string& row : GroupByActions(wave.nodes)) lines.push_back({{absl::StrCat("   ", row)}});
   }
   for (const v1::Reason& notice : plan.notices()) {
     lines.push_back({{"Note: ", Tone::kWarning}, {Describe(notice)}});

@@ -147,8 +147,8 @@ std::vector<Line> RolloutPage(const Model& model, const Style& style) {
   lines.push_back({});
   AppendNodes(model, style, &lines);
   for (const v1::Reason& reason : model.held) {
-    const std::string whom = model.held_node.empty() ? "" : absl::StrCat(model.held_node, ": ");
-    lines.push_back({{"  waits  ", Tone::kWarning}, {whom + Describe(reason)}});
+    if (!model.held_node.empty()) break;  // said in that node's line
+    lines.push_back({{"  waits  ", Tone::kWarning}, {Describe(reason)}});
   }
   if (model.past_return && model.headline != Headline::kEnded) {
     lines.push_back({{"  past the point of no return: the minor upgrade can no longer be undone by binaries",

@@ -10,7 +10,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/eventually.h"
 #include "tests/unit/coordinator/cli/fake_cluster.h"
-#include "tests/unit/coordinator/cli/workspace.h"
+#include "tests/unit/coordinator/cli/terminal_workspace.h"
 
 namespace k3saga::cli {
 namespace {
@@ -24,7 +24,7 @@ using ::testing::Pair;
 constexpr char kTo[] = "v1.32.0+k3s1";
 constexpr std::chrono::seconds kLong{60};
 
-class Upgrade : public Workspace {
+class Upgrade : public TerminalWorkspace {
  protected:
   void SetUp() override {
     Workspace::SetUp();
@@ -143,6 +143,24 @@ TEST_F(Upgrade, OtherTerminalsPauseResumeWatchAndAbort) {
   EXPECT_EQ(upgrade.Wait(kLong), 1);
   EXPECT_EQ(watch.Wait(kLong), 1);
   EXPECT_THAT(K3saga({"status"}).out, AllOf(HasSubstr("stopped"), HasSubstr("abort")));
+}
+
+TEST_F(Upgrade, AsksOnATerminalAndRedrawsInPlace) {
+  cluster_.FailInstall("w2");
+  const Ended ended =
+      RunThere({"upgrade", "--to", kTo}, {"LC_ALL=C.UTF-8"}, "Upgrade shop-12 to v1.32.0+k3s1? [y/N]", "y\n");
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.shown, AllOf(HasSubstr("A\r\x1b[J"), HasSubstr("w2: install v1.32.0+k3s1 FAILED"),
+                                 HasSubstr("\u2713")));
+  if (const char* file = std::getenv("K3SAGA_KEEP_SCREEN")) {
+    EXPECT_TRUE(WriteFileDurably(file, ended.shown).ok());  // to look at
+  }
+}
+
+TEST_F(Upgrade, TakesNoForAnAnswer) {
+  EXPECT_EQ(RunThere({"upgrade", "--to", kTo}, {}, "[y/N]", "\n").exit_code, 0);
+  EXPECT_THAT(cluster_.Installs(), Each(Pair(::testing::_, 0)));
+  EXPECT_EQ(K3saga({"status"}).exit_code, 2) << "nothing was begun";
 }
 
 TEST_F(Upgrade, PlanAndCheckTouchNothing) {

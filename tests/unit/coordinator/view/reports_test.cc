@@ -65,10 +65,9 @@ TEST(PlanPage, ShowsTheWaves) {
   EXPECT_EQ(PaintAll(PlanPage(plan, waves), {}),
             "shop-12  from v1.31.4+k3s1 to v1.32.0+k3s1: 1 server, 0 workers, datastore embedded etcd\n"
             "1. Upgrade the servers  (one at a time, etcd leader last)\n"
-            "   s1  cordon, install v1.32.0+k3s1\n"
+            "   s1: cordon, install v1.32.0+k3s1\n"
             "2. Upgrade the workers  (2 at once)\n"
-            "   w1       drain\n"
-            "   worker2  drain\n"
+            "   w1, worker2: drain\n"
             "Note: w1: pod shop/db has an emptyDir (its data will be lost)\n");
 }
 

@@ -17,7 +17,7 @@ TEST(RolloutPage, InTheMiddle) {
   EXPECT_EQ(Page(story, {{"s2", {install, progress}}}),
             R"(shop-12  v1.31.4+k3s1 → v1.32.0+k3s1  running  9s  rollout 20260131-142507-4f2a
   ✓  Preflight              1s
-  ✓  Stage release          1s  0 of 3
+  ✓  Stage release          1s
   ✓  Backup before upgrade  1s
   ●  Upgrade servers        5s  1 of 2
   ·  Upgrade workers
@@ -36,7 +36,7 @@ TEST(RolloutPage, AfterCompensation) {
   EXPECT_EQ(Page(story, {}, {.unicode = false}),
             R"(shop-12  v1.31.4+k3s1 -> v1.32.0+k3s1  compensated  16s  rollout 20260131-142507-4f2a
   +  Preflight              1s
-  +  Stage release          1s  0 of 3
+  +  Stage release          1s
   +  Backup before upgrade  1s
   x  Upgrade servers        6s  0 of 2
   +  Restore from backup    6s  because s2: /readyz was not 200 within 5m (look at its journal)
