@@ -20,6 +20,7 @@ constexpr milliseconds kBetweenLooks{1000};
 constexpr milliseconds kRetryEviction{5000};  // where the server does not say when
 constexpr milliseconds kLongestRetry{30'000};
 constexpr milliseconds kOneCall{5000};
+constexpr milliseconds kUsualTimeout{300'000};  // where the policy says none
 // Replacements land elsewhere, because the node is cordoned. Where they land here again and again, the pods
 // tolerate the cordon, and evicting them for ever would get nobody anywhere.
 constexpr int kTimesEvictedAgain = 3;
@@ -72,10 +73,10 @@ Drainer::Drainer(Parts parts, std::string node, v1::DrainPolicy policy, Patience
       start_(parts_.clock->Steady()) {}
 
 absl::StatusOr<v1::DrainResult> Drainer::Run() {
-  milliseconds end = start_ + patience_.timeout;
-  if (policy_.timeout_seconds() != 0) {
-    end = std::min(end, start_ + std::chrono::seconds(policy_.timeout_seconds()));
-  }
+  const milliseconds evicting = policy_.timeout_seconds() == 0
+                                    ? kUsualTimeout
+                                    : milliseconds(std::chrono::seconds(policy_.timeout_seconds()));
+  const milliseconds end = start_ + std::min(patience_.timeout, evicting);
   K3SAGA_ASSIGN_OR_RETURN(version_, EvictionVersion(*parts_.api, Left(end)));
   K3SAGA_ASSIGN_OR_RETURN(const std::vector<Pod> pods, PodsOnNode(Left(end)));
   K3SAGA_RETURN_IF_ERROR(CheckNothingInTheWay(pods));

@@ -89,9 +89,10 @@ class Kube {
                                  const std::function<void(const std::string&)>& said,
                                  const Patience& patience) = 0;
 
-  // `kubectl drain` by eviction, without the cordon. policy.timeout_seconds bounds the evictions, after which
-  // policy.on_timeout decides; patience.timeout bounds all of it. POD_IN_THE_WAY before anything was evicted;
-  // DRAIN_BLOCKED names the pods and budgets. `observe` (may be empty) is called when the picture changes.
+  // `kubectl drain` by eviction, without the cordon. policy.timeout_seconds (0: 300) bounds the evictions,
+  // after which policy.on_timeout decides; patience.timeout bounds all of it, so leave FORCE some time
+  // beyond. POD_IN_THE_WAY before anything was evicted; DRAIN_BLOCKED names the pods and budgets. `observe`
+  // (may be empty) is called when the picture changes.
   virtual absl::StatusOr<v1::DrainResult> Drain(std::string_view node, const v1::DrainPolicy& policy,
                                                 const std::function<void(const DrainState&)>& observe,
                                                 const Patience& patience) = 0;
