@@ -6,7 +6,10 @@
 #include <iostream>
 
 #include "lab/control/cluster_client.h"
+#include "lab/control/observer.h"
+#include "lab/control/release_server.h"
 #include "lab/control/up.h"
+#include "lab/fault_commands.h"
 
 namespace {
 
@@ -135,6 +138,44 @@ void AddListVersions(CLI::App& app, std::function<int()>& action) {
   });
 }
 
+// `observer` and `releases`: what the lab's daemon runs. Not for people, so without a word in the help.
+void AddPieces(CLI::App& app, std::function<int()>& action) {
+  for (const std::string piece : {"observer", "releases"}) {
+    auto dir = std::make_shared<std::string>();
+    CLI::App* command = app.add_subcommand(piece)->group("");
+    command->add_option("--dir", *dir)->required();
+    command->callback([=, &action] {
+      action = [=] {
+        auto lab = k3saga::lab::LoadLab(*dir);
+        if (!lab.ok()) return Finish(lab.status());
+        return Finish(piece == "observer" ? RunObserver(*lab) : RunReleaseServer(*lab));
+      };
+    });
+  }
+}
+
+int PrintReport(const std::string& dir, bool as_json, bool reset) {
+  auto lab = k3saga::lab::LoadLab(dir);
+  if (!lab.ok()) return Finish(lab.status());
+  if (reset) return Finish(ResetReport(*lab));
+  auto report = ReadReport(*lab);
+  if (!report.ok()) return Finish(report.status());
+  std::cout << (as_json ? report->dump(2) + "\n" : k3saga::lab::ReportText(*report));
+  return 0;
+}
+
+void AddReport(CLI::App& app, std::function<int()>& action) {
+  auto dir = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>("text");
+  auto reset = std::make_shared<bool>(false);
+  CLI::App* report =
+      app.add_subcommand("report", "What a client of the cluster saw: gaps, members, nodes down");
+  report->add_option("--dir", *dir, "The lab's folder")->required();
+  report->add_option("--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}));
+  report->add_flag("--reset", *reset, "Forget what was seen and begin anew");
+  report->callback([=, &action] { action = [=] { return PrintReport(*dir, *output == "json", *reset); }; });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -147,6 +188,9 @@ int main(int argc, char** argv) {
   AddDown(app, action);
   AddStatus(app, action);
   AddListVersions(app, action);
+  AddReport(app, action);
+  k3saga::lab::AddFaultCommands(app, action);
+  AddPieces(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -10,6 +10,7 @@
 #include "common/tls/identity.h"
 #include "common/version.h"
 #include "lab/base/files.h"
+#include "lab/control/release_server.h"
 #include "lab/install/installer_text.h"
 #include "lab/k3s/release_file.h"
 
@@ -23,7 +24,9 @@ constexpr int kCertificateDays = 365;
 constexpr int kFirstWorkerAddress = 101;  // servers from .1
 constexpr int kMostNodes = 90;            // of a role; the rest of the network is the lab's own
 
-std::string ReleaseUrl(const Lab& lab) { return "http://" + lab.network + ".250:8080/releases"; }
+std::string ReleaseUrl(const Lab& lab) {
+  return absl::StrCat("http://", ReleaseServerAddress(lab), ":", kReleaseServerPort, "/releases");
+}
 
 Lab DescribeLab(const UpOptions& options, const path& dir, const std::string& network) {
   Lab lab;

@@ -136,6 +136,11 @@ absl::StatusOr<int> NodeHost::Spawn(const std::string& unit, const UnitFile& fil
   }
   // The lab's own: marks for `down`, and what a fault wants every process of the node to see.
   if (auto text = ReadFile(node_dir / "manager.env"); text.ok()) add(ParseEnvironmentText(*text));
+  if (unit == "k3saga-agent.service") {
+    // For one start only: an agent that a variable made crash comes back without it.
+    if (auto text = ReadFile(node_dir / "agent-once.env"); text.ok()) add(ParseEnvironmentText(*text));
+    unlink((node_dir / "agent-once.env").c_str());
+  }
   variables["K3SAGA_LAB_DIR"] = daemon_.lab_.dir.string();
   variables["K3SAGA_LAB_NODE_DIR"] = node_dir.string();
   if (file.type == UnitFile::Type::kNotify) variables["NOTIFY_SOCKET"] = "@" + daemon_.notify_name_;
@@ -357,13 +362,20 @@ json Daemon::Pids() const {
   return {{"code", 0}, {"nodes", nodes}};
 }
 
+// A unit's name, or the beginning of names with a "*" behind it.
+bool MatchesUnit(const std::string& unit, const std::string& pattern) {
+  if (pattern.empty() || pattern.back() != '*') return unit == pattern;
+  return unit.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0;
+}
+
 // Signals the main process, or with "child" the descendants of that command name.
 bool Daemon::SignalUnit(const json& request) {
   const std::string child = request.value("child", "");
   const int signal = request.value("signal", 0);
   bool found = false;
   for (const auto& [pid, owner] : owners_) {
-    if (owner.node != request.value("node", "") || owner.unit != request.value("unit", "")) continue;
+    if (owner.node != request.value("node", "") || !MatchesUnit(owner.unit, request.value("unit", "")))
+      continue;
     if (child.empty()) {
       found = kill(pid, signal) == 0 || found;
       continue;

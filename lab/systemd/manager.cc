@@ -19,7 +19,7 @@ constexpr int kNoSuchUnit = 5;
 constexpr int kInactive = 3;
 
 std::string UnitName(const std::string& name) {
-  return name.find('.') == std::string::npos || absl::EndsWith(name, "-") ? name + ".service" : name;
+  return absl::EndsWith(name, ".service") ? name : name + ".service";
 }
 
 CommandReply Refuse(const std::string& program, const std::string& what) {
