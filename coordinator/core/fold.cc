@@ -1,5 +1,7 @@
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
 #include "common/status_macros.h"
 #include "coordinator/core/saga.h"
 #include "coordinator/core/settle.h"
@@ -8,6 +10,8 @@
 // One function an event. Each checks first and changes the state only when nothing is wrong any more.
 namespace k3saga::core {
 namespace {
+
+constexpr uint64_t kSequencesPerEpoch = 1'000'000'000;
 
 absl::Status Impossible(std::string why) {
   return absl::FailedPreconditionError(
@@ -70,6 +74,8 @@ absl::Status FoldResumed(const v1::RolloutResumed& resumed, uint64_t now, State&
   if (resumed.epoch() <= state.epoch) {
     return Impossible(absl::StrCat("resumed under epoch ", resumed.epoch(), " after ", state.epoch));
   }
+  // Two coordinators of one rollout (one was taken over and does not know it yet) never give one name to two operations.
+  state.next_sequence = std::max(state.next_sequence, resumed.epoch() * kSequencesPerEpoch + 1);
   state.holder = resumed.holder();
   state.epoch = resumed.epoch();
   state.paused = false;

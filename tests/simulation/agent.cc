@@ -1,0 +1,213 @@
+#include "tests/simulation/agent.h"
+
+#include <algorithm>
+
+#include "tests/simulation/effects.h"
+#include "tests/simulation/world.h"
+
+namespace k3saga::simulation {
+namespace {
+
+using operations::Admission;
+using operations::EffectResult;
+using operations::Phase;
+
+constexpr int64_t kPollMs = 1500;
+
+uint64_t KeyOf(const v1::OperationId& id) { return id.sequence() << 8 | id.attempt(); }
+
+bool MayFailHere(Phase phase) {
+  switch (phase) {
+    case Phase::kClaim:
+    case Phase::kReleaseClaim:
+    case Phase::kLastCheck:
+    case Phase::kUndo:
+    case Phase::kSettled:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+Agent::Agent(World& world, int node) : world_(world), node_(node) {}
+
+void Agent::Run(const RunMessage& message, Reply reply) {
+  if (!up_) return;
+  const Key key = KeyOf(message.id);
+  auto found = journal_.find(key);
+  operations::JournalView view;
+  view.known = found != journal_.end() && !world_.mutation.agent_starts_twice;
+  for (const auto& [other, entry] : journal_) {
+    if (!entry.record.settled() && other != key) view.running.push_back(entry.record.verb);
+  }
+  v1::Authority authority = message.authority;
+  if (world_.mutation.agent_ignores_epochs) {
+    authority.set_epoch(std::max(authority.epoch(), fence_.claim.epoch()));
+    authority.set_holder(authority.epoch() == fence_.claim.epoch() ? fence_.claim.holder()
+                                                                   : authority.holder());
+  }
+  const Admission admission = operations::Admit(fence_, view, authority, message.id, *message.spec, 0);
+  if (admission.kind == Admission::Kind::kRefuse) {
+    v1::Outcome outcome;
+    outcome.set_code(v1::Outcome::REFUSED);
+    *outcome.mutable_reason() = admission.reason;
+    return reply(outcome);
+  }
+  fence_ = admission.fence;
+  if (admission.kind == Admission::Kind::kStart) {
+    world_.checker.OnAccepted(node_, message, found != journal_.end() && found->second.alive);
+    Entry fresh;
+    fresh.record = operations::NewRecord(message.id, message.authority, message.spec);
+    found = journal_.insert_or_assign(key, std::move(fresh)).first;
+    found->second.watchers.push_back(std::move(reply));
+    return StartProcess(key, found->second);
+  }
+  if (found->second.record.settled()) return reply(found->second.record.outcome);
+  found->second.watchers.push_back(std::move(reply));
+}
+
+void Agent::StartProcess(Key key, Entry& entry) {
+  entry.process = ++processes_;
+  entry.alive = true;
+  operations::Begin(entry.record);
+  entry.deadline =
+      world_.schedule.now() + 1000 * static_cast<int64_t>(operations::BudgetSeconds(entry.record));
+  NextPhase(key, entry);
+}
+
+void Agent::NextPhase(Key key, Entry& entry) {
+  if (entry.record.settled()) return Finish(entry);
+  int64_t duration = DurationMs(world_, entry.record.phase);
+  if (MayFailHere(entry.record.phase) && world_.Draw(Fault::kEffectHangs)) duration = 10'000'000;
+  const int64_t when = std::min(world_.schedule.now() + duration, entry.deadline);
+  world_.schedule.At(when, [this, key, process = entry.process] { OnEffect(key, process); });
+}
+
+void Agent::OnEffect(Key key, uint32_t process) {
+  const auto found = journal_.find(key);
+  if (found == journal_.end() || found->second.process != process || !found->second.alive) return;
+  Entry& entry = found->second;
+  operations::Record& record = entry.record;
+  const bool turned = record.turned;
+  const int64_t now = world_.schedule.now();
+  if (now >= entry.deadline) {
+    operations::PassDeadline(record);
+  } else {
+    std::optional<EffectResult> result;
+    if (MayFailHere(record.phase) && world_.Draw(Fault::kEffectFails)) {
+      result = EffectResult::Failed({});
+      result->reason.set_code(v1::LOCAL_FAILURE);
+    } else {
+      result = Perform(world_, node_, record);
+    }
+    if (!result) {
+      world_.schedule.At(std::min(now + kPollMs, entry.deadline),
+                         [this, key, process] { OnEffect(key, process); });
+      return;
+    }
+    if (world_.Draw(Fault::kKilledAfterEffect)) {
+      if (operations::RunsOutsideAgent(record.verb)) return KillOperations();
+      return Kill(world_.random.Between(500, 8000));
+    }
+    operations::Advance(record, *result);
+    const bool may_die = operations::RunsOutsideAgent(record.verb) && !record.settled();
+    if (may_die && world_.Draw(Fault::kOperationKilled)) return KillOperations();
+  }
+  if (record.turned && !turned) {
+    entry.deadline = now + 1000 * static_cast<int64_t>(operations::BudgetSeconds(record));
+  }
+  NextPhase(key, entry);
+}
+
+void Agent::Finish(Entry& entry) {
+  entry.alive = false;
+  Machine& machine = world_.cluster.machines[static_cast<size_t>(node_)];
+  if (machine.touched_by == entry.record.id.sequence()) machine.touched_by = 0;
+  for (const Reply& reply : entry.watchers) reply(entry.record.outcome);
+  entry.watchers.clear();
+}
+
+void Agent::KillEntry(Entry& entry) {
+  entry.alive = false;
+  entry.process = ++processes_;
+}
+
+void Agent::Kill(int64_t down_ms) {
+  if (!up_) return;
+  up_ = false;
+  world_.Tell([&] { return "agent " + std::to_string(node_) + " dies"; });
+  if (world_.mutation.agent_forgets_journal) {
+    for (auto& [key, entry] : journal_) KillEntry(entry);
+    journal_.clear();
+  }
+  for (auto& [key, entry] : journal_) {
+    entry.watchers.clear();
+    if (entry.alive && !operations::RunsOutsideAgent(entry.record.verb)) KillEntry(entry);
+  }
+  world_.schedule.After(down_ms, [this] { Restart(); });
+}
+
+void Agent::Restart() {
+  up_ = true;
+  for (auto& [key, entry] : journal_) {
+    if (!entry.record.settled() && !entry.alive) StartProcess(key, entry);
+  }
+}
+
+void Agent::KillOperations() {
+  for (auto& [key, entry] : journal_) {
+    if (!entry.alive || !operations::RunsOutsideAgent(entry.record.verb)) continue;
+    KillEntry(entry);
+    world_.schedule.After(world_.random.Between(500, 3000), [this, key = key] {
+      const auto found = journal_.find(key);
+      const bool waits = found != journal_.end() && !found->second.record.settled() && !found->second.alive;
+      if (up_ && waits) StartProcess(key, found->second);
+    });
+  }
+}
+
+void Agent::LoseJournal() {
+  for (auto& [key, entry] : journal_) KillEntry(entry);
+  journal_.clear();
+  fence_ = {};
+}
+
+v1::ServerProof Agent::Probe(bool with_nodes) const {
+  const Cluster& cluster = world_.cluster;
+  const Machine& machine = cluster.machines[static_cast<size_t>(node_)];
+  const v1::Plan& plan = world_.scenario.created.plan();
+  v1::ServerProof proof;
+  proof.set_node(plan.nodes(node_).name());
+  proof.set_reachable(true);
+  proof.set_ready(machine.ready);
+  if (machine.ready)
+    proof.set_ready_for_ms(static_cast<uint64_t>(world_.schedule.now() - machine.ready_since));
+  if (machine.up) {
+    proof.set_main_pid(machine.pid);
+    proof.set_main_start_ticks(static_cast<uint64_t>(machine.started + 1));
+    proof.set_running_version(Text(machine.running));
+  }
+  proof.set_member_id(static_cast<uint64_t>(node_) + 1);
+  if (cluster.EtcdUp(node_)) {
+    proof.set_etcd_serving(cluster.Quorum() && cluster.leader() >= 0);
+    proof.set_leader_id(static_cast<uint64_t>(cluster.leader() + 1));
+    proof.set_applied_index(1);
+    *proof.mutable_members() = plan.members();
+    if (machine.alarm) proof.add_alarms("NOSPACE");
+  }
+  if (!with_nodes) return proof;
+  for (int i = 0; i < plan.nodes_size(); ++i) {
+    const Machine& other = cluster.machines[static_cast<size_t>(i)];
+    v1::KubeNode& object = *proof.add_nodes();
+    object.set_name(plan.nodes(i).name());
+    object.set_ready(cluster.ObjectReady(i));
+    object.set_kubelet_version(Text(other.running));
+    object.set_unschedulable(other.unschedulable);
+    if (other.ours) object.set_cordoned_by(world_.scenario.created.rollout());
+  }
+  return proof;
+}
+
+}  // namespace k3saga::simulation

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tests/simulation/scenario.h"
+#include "tests/simulation/schedule.h"
+
+// Virtual machines with a virtual k3s: start times, etcd's quorum and leadership, Node objects, cordons.
+namespace k3saga::simulation {
+
+enum class Release : int8_t { kNone = -1, kOld = 0, kNew = 1 };
+const char* Text(Release release);
+
+struct Machine {
+  bool server = false;
+  Scenario::Node fate;  // what was drawn for it
+
+  // On disk.
+  Release file = Release::kOld;
+  Release kept = Release::kNone;
+  bool staged = false;
+
+  // The process.
+  bool up = true;
+  Release running = Release::kOld;
+  uint32_t pid = 1;
+  int64_t started = 0;
+  int64_t etcd_at = 0;   // serves etcd from then on
+  int64_t ready_at = 0;  // could be ready from then on
+  bool ready = true;
+  int64_t ready_since = -3'600'000;
+  int64_t unready_since = 0;
+  uint64_t touched_by = 0;  // the operation that stopped it and has not come to an end
+
+  // Its Node object.
+  int64_t object_ready_at = 0;
+  bool unschedulable = false;
+  bool ours = false;  // carries our annotation
+
+  bool alarm = false;
+  int64_t alarm_since = 0;
+};
+
+class Cluster {
+ public:
+  Cluster(const Scenario& scenario, Schedule& schedule, Random& random, Faults& faults);
+
+  std::vector<Machine> machines;  // servers first
+  int servers = 0;
+
+  void Stop(int node);
+  void Start(int node);   // what is in its file
+  void Crash(int node);   // and systemd starts it again
+  void Reboot(int node);  // k3s only; agents are somebody else's
+  void MoveLeader(int to);
+  void RaiseAlarm(int node, int64_t for_ms);
+
+  int leader() const { return leader_; }  // -1: none
+  bool EtcdUp(int node) const;
+  int MembersUp() const;
+  bool Quorum() const { return 2 * MembersUp() > servers; }
+  bool QuorumWithout(int node) const { return 2 * (MembersUp() - (EtcdUp(node) ? 1 : 0)) > servers; }
+  bool ObjectReady(int node) const;
+  // When it could next be Ready; for whoever waits for it.
+  int64_t ObjectReadyAt(int node) const { return machines[static_cast<size_t>(node)].object_ready_at; }
+
+ private:
+  Machine& at(int node) { return machines[static_cast<size_t>(node)]; }
+  const Machine& at(int node) const { return machines[static_cast<size_t>(node)]; }
+  bool CouldBeReady(const Machine& machine, int node) const;
+  void Refresh();
+  void RefreshAt(int64_t when);
+  void LoseLeader();
+  void Elect();
+  void BeginCrashes();
+  void CrashAnOldServer();
+
+  Schedule& schedule_;
+  Random& random_;
+  Faults& faults_;
+  const bool crashes_while_mixed_;
+  int leader_ = 0;
+  bool electing_ = false;
+  bool crashing_ = false;
+  int64_t api_away_until_ = 0;  // after a leader was lost without a move
+};
+
+}  // namespace k3saga::simulation

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/core/saga.h"
+
+namespace k3saga::simulation {
+
+class World;
+
+// What is durable of a coordinator.
+using Journal = std::vector<v1::Event>;
+
+// The driver's semantics around the real core: inputs, fold, decide, commit, dispatch. Its journal survives
+// it.
+class Coordinator {
+ public:
+  Coordinator(World& world, std::string holder, Journal journal);
+
+  void Begin(const v1::RolloutCreated& created);
+  void Resume();  // as another process: a higher epoch
+  void Kill(int64_t down_ms);
+  // Stops as a laptop does when it is closed; what it sent is on its way.
+  void Freeze() { frozen_ = true; }
+  void Thaw();
+
+  void Command(v1::CommandReceived::Command command);
+
+  bool up() const { return up_ && !frozen_; }
+  const core::State& state() const { return state_; }
+  const Journal& journal() const { return journal_; }
+
+ private:
+  struct ProbeRound {
+    v1::GateProved proved;
+    size_t missing = 0;
+  };
+
+  void Input(v1::Event event);
+  void Turn();
+  bool Awaited(const v1::Event& event) const;
+  void Fold(v1::Event event, std::vector<v1::Event>& log);
+  void Dispatch(const v1::Event& event);
+  void DispatchOpen();
+  void SendRun(const v1::OperationIssued& issued);
+  void Watch(uint64_t sequence, int64_t deadline);
+  void SendProbes(const v1::ProbeIssued& probe);
+  void OnProof(uint64_t sequence, size_t server, const v1::ServerProof& proof);
+  void FinishRound(uint64_t sequence);
+  void SetTimer(const v1::TimerSet& timer);
+  v1::Authority AuthorityNow() const;
+  // Runs `action` later, unless this process has ended by then.
+  void Later(int64_t milliseconds, std::function<void()> action);
+
+  World& world_;
+  const std::string holder_;
+  Journal journal_;
+
+  bool up_ = true;
+  bool frozen_ = false;
+  uint32_t process_ = 1;
+  core::State state_;
+  std::vector<v1::Event> inbox_;
+  bool turn_due_ = false;
+  std::map<uint64_t, ProbeRound> rounds_;
+};
+
+}  // namespace k3saga::simulation

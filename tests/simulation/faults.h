@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "tests/simulation/random.h"
+
+namespace k3saga::simulation {
+
+// Everything that may go wrong, and how often it did: so that nobody believes a quiet simulator.
+enum class Fault : uint8_t {
+  kMessageLost,
+  kMessageDoubled,
+  kMessageDelayed,      // by seconds, past others: reordered
+  kCoordinatorKilled,   // between two events
+  kKilledBeforeCommit,  // what was decided is gone
+  kKilledAfterCommit,   // what was decided was not yet asked of anybody
+  kAgentKilled,
+  kKilledAfterEffect,  // the effect took place and was never recorded
+  kOperationKilled,    // the transient unit of an install
+  kNodeRebooted,
+  kJournalLost,  // an agent's, with its claim
+  kInstallerFails,
+  kNeverReady,  // the release does not come up on that node
+  kEffectHangs,
+  kEffectFails,
+  kStageFails,
+  kDrainBlocked,
+  kServerCrashes,  // one that nobody touched
+  kMemberAlarm,
+  kUserPauses,
+  kUserAborts,
+  kTakeover,  // from another machine; the first coordinator wakes up later
+};
+inline constexpr size_t kFaults = 22;
+std::string_view Name(Fault fault);
+
+using FaultCounts = std::array<uint64_t, kFaults>;
+
+// Draws faults by the rates of one history; none after `until`.
+class Faults {
+ public:
+  // Per mille at each place where the fault could happen.
+  std::array<uint16_t, kFaults> rates = {};
+  int64_t until = 0;
+  FaultCounts counts = {};
+
+  bool Draw(Fault fault, int64_t now, Random& random) {
+    const auto at = static_cast<size_t>(fault);
+    if (rates[at] == 0 || now >= until || !random.Chance(rates[at])) return false;
+    ++counts[at];
+    return true;
+  }
+  void Note(Fault fault) { ++counts[static_cast<size_t>(fault)]; }
+  bool Quiet() const {
+    for (const uint64_t count : counts) {
+      if (count != 0) return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace k3saga::simulation

@@ -1,0 +1,51 @@
+#include "tests/simulation/mutants.h"
+
+#include <algorithm>
+
+namespace k3saga::simulation {
+namespace {
+
+void Drop(Mutation& mutation, std::string_view rule) {
+  auto& rules = mutation.rules;
+  rules.erase(
+      std::remove_if(rules.begin(), rules.end(), [&](const core::Rule& each) { return each.name == rule; }),
+      rules.end());
+}
+
+}  // namespace
+
+const std::vector<Mutant>& AllMutants() {
+  static const std::vector<Mutant> kMutants = {
+      {"no-quorum-gate", "rule removed", [](Mutation& m) { Drop(m, "quorum-gate"); }},
+      {"no-stability-gate", "rule removed", [](Mutation& m) { Drop(m, "stability-gate"); }},
+      {"no-fresh-proof", "rule removed", [](Mutation& m) { Drop(m, "proof-fresh"); }},
+      {"no-claims", "rule removed", [](Mutation& m) { Drop(m, "claims"); }},
+      {"no-unavailable-limit", "rule removed", [](Mutation& m) { Drop(m, "unavailable-limit"); }},
+      {"no-canary", "rule removed", [](Mutation& m) { Drop(m, "canary-first"); }},
+      {"no-failure-budget", "rule removed", [](Mutation& m) { Drop(m, "failure-budget"); }},
+      {"no-leader-move", "rule removed", [](Mutation& m) { Drop(m, "leader-moved"); }},
+      {"no-pause", "rule removed", [](Mutation& m) { Drop(m, "not-paused"); }},
+      {"dispatch-before-commit", "faulty driver", [](Mutation& m) { m.dispatches_before_commit = true; }},
+      {"timeout-is-failure", "faulty driver", [](Mutation& m) { m.timeouts_are_failures = true; }},
+      {"mixed-probe-rounds", "faulty driver", [](Mutation& m) { m.mixes_probe_rounds = true; }},
+      {"skipped-backup", "faulty driver", [](Mutation& m) { m.skips_backup = true; }},
+      {"uncommitted-inputs", "faulty driver", [](Mutation& m) { m.forgets_to_commit_inputs = true; }},
+      {"agent-starts-twice", "faulty agent", [](Mutation& m) { m.agent_starts_twice = true; }},
+      {"agent-ignores-epochs", "faulty agent", [](Mutation& m) { m.agent_ignores_epochs = true; }},
+      {"agent-forgets-journal", "faulty agent", [](Mutation& m) { m.agent_forgets_journal = true; }},
+      {"agent-takes-foreign-cordons", "faulty agent",
+       [](Mutation& m) { m.agent_takes_foreign_cordons = true; }},
+      {"agent-skips-last-check", "faulty agent", [](Mutation& m) { m.agent_skips_last_check = true; }},
+      {"agent-keeps-nothing", "faulty agent", [](Mutation& m) { m.agent_keeps_nothing = true; }},
+  };
+  return kMutants;
+}
+
+const Mutant* FindMutant(std::string_view name) {
+  for (const Mutant& mutant : AllMutants()) {
+    if (mutant.name == name) return &mutant;
+  }
+  return nullptr;
+}
+
+}  // namespace k3saga::simulation

@@ -1,0 +1,108 @@
+#include "tests/simulation/world.h"
+
+#include <iostream>
+
+namespace k3saga::simulation {
+namespace {
+
+constexpr int64_t kTickMs = 1000;
+constexpr int64_t kPatienceMs = 3 * 3'600'000;  // once faults have ceased
+constexpr uint64_t kMostEvents = 500'000;
+
+}  // namespace
+
+World::World(Scenario drawn, const Mutation& faulty, bool tells)
+    : scenario(std::move(drawn)),
+      mutation(faulty),
+      random(scenario.seed),
+      cluster(scenario, schedule, random, scenario.faults),
+      network(*this),
+      checker(*this),
+      tells_(tells) {
+  for (int i = 0; i < scenario.created.plan().nodes_size(); ++i) {
+    agents.push_back(std::make_unique<Agent>(*this, i));
+  }
+  coordinators.push_back(std::make_unique<Coordinator>(*this, "a", Journal()));
+}
+
+void World::Print(const std::string& line) { std::cout << schedule.now() << " " << line << "\n"; }
+
+Verdict World::Run() {
+  current().Begin(scenario.created);
+  if (scenario.faults.until > 0) schedule.After(kTickMs, [this] { HurtNodes(); });
+  uint64_t events = 0;
+  while (!checker.violated() && !current().state().ended()) {
+    if (schedule.empty()) {
+      checker.Violate("the rollout came to rest before its end");
+      break;
+    }
+    schedule.Step();
+    ++events;
+    const bool too_long = schedule.now() > scenario.faults.until + kPatienceMs || events > kMostEvents;
+    if (too_long) checker.Violate("the rollout does not end although faults have ceased");
+  }
+  Verdict verdict;
+  verdict.violation = checker.violation();
+  verdict.events = events;
+  verdict.at_ms = schedule.now();
+  verdict.journaled = current().journal().size();
+  verdict.result = current().state().result;
+  return verdict;
+}
+
+// Once a second, while there are faults: processes die, machines reboot, the user does something.
+void World::HurtNodes() {
+  if (schedule.now() >= scenario.faults.until) {
+    if (current().up() && !current().state().paused) return;
+    current().Command(v1::CommandReceived::RESUME);
+    return schedule.After(kTickMs, [this] { HurtNodes(); });
+  }
+  if (Draw(Fault::kCoordinatorKilled)) current().Kill(random.Between(500, 30'000));
+  for (size_t i = 0; i < agents.size(); ++i) {
+    const int node = static_cast<int>(i);
+    if (Draw(Fault::kAgentKilled)) {
+      agents[i]->Kill(random.Between(500, 15'000));
+      if (Draw(Fault::kJournalLost)) {
+        agents[i]->LoseJournal();
+        checker.OnJournalLost(node);
+      }
+    }
+    if (Draw(Fault::kNodeRebooted)) {
+      cluster.Reboot(node);
+      agents[i]->KillOperations();
+      agents[i]->Kill(random.Between(20'000, 45'000));
+    }
+    if (cluster.machines[i].server && cluster.machines[i].touched_by == 0 && Draw(Fault::kServerCrashes)) {
+      cluster.Crash(node);
+    }
+    if (cluster.machines[i].server && !cluster.machines[i].alarm && Draw(Fault::kMemberAlarm)) {
+      cluster.RaiseAlarm(node, random.Between(5000, 60'000));
+    }
+  }
+  UserActs();
+  schedule.After(kTickMs, [this] { HurtNodes(); });
+}
+
+void World::UserActs() {
+  if (!current().up()) return;
+  if (current().state().paused) {
+    if (random.Chance(80)) current().Command(v1::CommandReceived::RESUME);
+  } else if (Draw(Fault::kUserPauses)) {
+    current().Command(v1::CommandReceived::PAUSE);
+  }
+  if (!current().state().aborting && Draw(Fault::kUserAborts)) current().Command(v1::CommandReceived::ABORT);
+  if (!taken_over_ && current().state().created() && Draw(Fault::kTakeover)) TakeOver();
+}
+
+// The laptop is closed; another machine goes on from the same journal; later the laptop is opened again.
+void World::TakeOver() {
+  taken_over_ = true;
+  checker.OnTakeover();
+  Coordinator& first = current();
+  first.Freeze();
+  coordinators.push_back(std::make_unique<Coordinator>(*this, "b", first.journal()));
+  current().Resume();
+  schedule.After(random.Between(1000, 120'000), [&first] { first.Thaw(); });
+}
+
+}  // namespace k3saga::simulation
