@@ -115,7 +115,8 @@ void BackOut(Moves& moves, const NodeState& node, const v1::Reason& reason) {
 
 void KeepClaims(Moves& moves) {
   for (const NodeState& node : moves.state.nodes) {
-    if (node.claimed || node.failed || node.open_claim != 0 || node.open_timer != 0) continue;
+    if (node.claimed || Exhausted(node, Verb::kClaim) || node.open_claim != 0 || node.open_timer != 0)
+      continue;
     if (node.finished() && !node.server) continue;
     if (node.must_wait && ClaimFailed(node)) {
       moves.Pause(node, RetryPauseMs(node.attempts[Verb::kClaim]));

@@ -74,7 +74,8 @@ absl::Status FoldResumed(const v1::RolloutResumed& resumed, uint64_t now, State&
   if (resumed.epoch() <= state.epoch) {
     return Impossible(absl::StrCat("resumed under epoch ", resumed.epoch(), " after ", state.epoch));
   }
-  // Two coordinators of one rollout (one was taken over and does not know it yet) never give one name to two operations.
+  // Two coordinators of one rollout (one was taken over and does not know it yet) never give one name to two
+  // operations.
   state.next_sequence = std::max(state.next_sequence, resumed.epoch() * kSequencesPerEpoch + 1);
   state.holder = resumed.holder();
   state.epoch = resumed.epoch();

@@ -63,6 +63,12 @@ const NodeState* State::Find(std::string_view name) const {
   return found == roster->index.end() ? nullptr : &nodes[found->second];
 }
 
+bool MayBeAsked(const State& state, const v1::OperationIssued& issued) {
+  const Verb verb = issued.spec().verb_case();
+  if (verb == Verb::kClaim || verb == Verb::kReleaseClaim) return true;
+  return state.step == v1::STEP_CLEAN_UP || state.tally.servers_claimed == state.servers();
+}
+
 const v1::ServerProof* ProofOf(const State& state, const NodeState& server) {
   // Proofs come in any order, usually in that of the plan.
   const int at = static_cast<int>(server.index);

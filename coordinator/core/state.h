@@ -209,6 +209,11 @@ struct State {
   const NodeState* Find(std::string_view name) const;
 };
 
+// Whether an operation that is open may be asked for now. After a resume or takeover nothing but claims may,
+// until every server's agent has acknowledged the new (epoch, holder): what an earlier process committed may
+// never have been sent.
+bool MayBeAsked(const State& state, const v1::OperationIssued& issued);
+
 // What a server's agent proved in the last round; null when there was none.
 const v1::ServerProof* ProofOf(const State& state, const NodeState& server);
 

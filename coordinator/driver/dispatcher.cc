@@ -48,6 +48,8 @@ Dispatcher::~Dispatcher() { Clear(); }
 void Dispatcher::Clear() {
   for (const auto& [sequence, timer] : timers_) edge_.loop.CancelTimer(timer);
   timers_.clear();
+  for (const auto& [sequence, timer] : held_back_) edge_.loop.CancelTimer(timer);
+  held_back_.clear();
   probes_.clear();
   operations_.clear();
 }
@@ -74,7 +76,12 @@ void Dispatcher::Learn(const v1::Event& event, const core::State& before) {
 void Dispatcher::Match(const core::State& state) {
   DropWhatIsNotOpen(state);
   for (const auto& [sequence, issued] : state.open_operations) {
-    if (operations_.count(sequence) == 0) Begin(issued, state);
+    if (operations_.count(sequence) != 0) continue;
+    if (core::MayBeAsked(state, issued)) {
+      Begin(issued, state);
+    } else {
+      HoldBack(issued);
+    }
   }
   for (const auto& [sequence, probe] : state.open_probes) {
     if (probes_.count(sequence) == 0) BeginProbe(probe.issued, state);
@@ -91,6 +98,26 @@ void Dispatcher::DropWhatIsNotOpen(const core::State& state) {
     if (state.open_timers.count(sequence) == 0) edge_.loop.CancelTimer(timer);
   }
   KeepOpen(timers_, state.open_timers);
+  for (auto it = held_back_.begin(); it != held_back_.end();) {
+    const auto open = state.open_operations.find(it->first);
+    const bool waits = open != state.open_operations.end() && !core::MayBeAsked(state, open->second);
+    if (!waits) edge_.loop.CancelTimer(it->second);
+    it = waits ? std::next(it) : held_back_.erase(it);
+  }
+}
+
+// Its deadline runs all the same: a server that never acknowledges us must not hold the rollout for ever.
+void Dispatcher::HoldBack(const v1::OperationIssued& issued) {
+  const uint64_t sequence = issued.sequence();
+  if (held_back_.count(sequence) != 0) return;
+  held_back_[sequence] = edge_.loop.After(
+      std::chrono::seconds(issued.deadline_seconds()), [this, sequence, node = issued.asked_of()] {
+        v1::Outcome outcome;
+        outcome.set_code(v1::Outcome::UNKNOWN);
+        *outcome.mutable_reason() = MakeReason(
+            v1::CLAIM_MISSING, node, "not asked for: a server's agent has not acknowledged this coordinator");
+        Settle(sequence, std::move(outcome), "");
+      });
 }
 
 v1::RunRequest Dispatcher::RequestFor(const v1::OperationIssued& issued, const core::State& state) const {

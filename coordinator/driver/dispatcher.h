@@ -44,6 +44,7 @@ class Dispatcher {
   };
 
   void DropWhatIsNotOpen(const core::State& state);
+  void HoldBack(const v1::OperationIssued& issued);
   void Begin(const v1::OperationIssued& issued, const core::State& state);
   void PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request, const core::State& state);
   void Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request);
@@ -60,6 +61,7 @@ class Dispatcher {
   std::map<uint64_t, Operation> operations_;
   std::map<uint64_t, fleet::CallHandle> probes_;
   std::map<uint64_t, Loop::TimerId> timers_;
+  std::map<uint64_t, Loop::TimerId> held_back_;  // operations that may not be asked for yet; their deadlines
   std::map<std::string, std::string> journal_ids_;  // by node
   std::string copy_backups_to_;                     // "": they stay on their nodes
 };

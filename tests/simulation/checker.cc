@@ -170,7 +170,10 @@ void Checker::OnAccepted(int node, const RunMessage& message, bool still_running
 
 void Checker::JudgeLimit(int node) {
   const Machine& taken = world_.cluster.machines[static_cast<size_t>(node)];
-  if (taken.server || taken.ours || taken_over_ || !taken.up) return;
+  const auto still_away = [](const Machine& machine) {
+    return machine.fate.away && machine.running == Release::kOld;
+  };
+  if (taken.server || taken.ours || taken_over_ || still_away(taken)) return;
   const uint32_t limit =
       std::max(1u, world_.scenario.created.plan().policies().workers().max_unavailable().value());
   uint32_t unavailable = 1;
@@ -178,10 +181,10 @@ void Checker::JudgeLimit(int node) {
   for (size_t i = 0; i < world_.cluster.machines.size(); ++i) {
     const Machine& other = world_.cluster.machines[i];
     if (other.server || static_cast<int>(i) == node) continue;
-    const bool still_away = other.fate.away && other.running == Release::kOld;
-    if (!other.ours && other.touched_by == 0 && !still_away) continue;
+    if (!other.ours && other.touched_by == 0 && !still_away(other)) continue;
     ++unavailable;
-    absl::StrAppend(&who, " w", i + 1, other.ours ? " cordoned" : "", other.touched_by != 0 ? " touched" : "");
+    absl::StrAppend(&who, " w", i + 1, other.ours ? " cordoned" : "",
+                    other.touched_by != 0 ? " touched" : "");
   }
   if (unavailable > limit)
     Violate(absl::StrCat(unavailable, " workers were unavailable; the limit is ", limit, ":", who));
@@ -211,8 +214,8 @@ void Checker::OnStop(int node, const operations::Record& record) {
   for (int i = 0; i < cluster.servers; ++i) {
     const Machine& other = cluster.machines[static_cast<size_t>(i)];
     if (i != node && other.touched_by != 0) {
-      Violate(absl::StrCat("servers ", i + 1, " and ", node + 1, " were touched at once, by operations ", other.touched_by,
-                           " and ", record.id.sequence()));
+      Violate(absl::StrCat("servers ", i + 1, " and ", node + 1, " were touched at once, by operations ",
+                           other.touched_by, " and ", record.id.sequence()));
     }
   }
   if (!record.turned && !QuorumIsOurs(node)) Violate("we gave up etcd's quorum");

@@ -30,6 +30,7 @@ void Coordinator::Resume() {
   state_ = {};
   inbox_.clear();
   rounds_.clear();
+  held_back_.clear();
   turn_due_ = false;
   for (const v1::Event& event : journal_) {
     const absl::Status applied = core::Apply(event, state_);
@@ -38,11 +39,13 @@ void Coordinator::Resume() {
   }
   if (!state_.created()) return Begin(world_.scenario.created);
   if (state_.ended()) return;
+  const uint64_t known = state_.next_sequence;
   v1::Event resumed;
   resumed.mutable_resumed()->set_holder(holder_);
   resumed.mutable_resumed()->set_epoch(state_.epoch + 1);
   Input(std::move(resumed));
-  DispatchOpen();
+  Turn();
+  if (up_) DispatchOpen(known);
 }
 
 void Coordinator::Kill(int64_t down_ms) {
@@ -126,6 +129,19 @@ void Coordinator::Turn() {
   if (!world_.mutation.dispatches_before_commit) {
     for (const v1::Event& event : log) Dispatch(event);
   }
+  AskHeldBack();
+}
+
+void Coordinator::AskHeldBack() {
+  for (const uint64_t sequence : std::exchange(held_back_, {})) {
+    const auto open = state_.open_operations.find(sequence);
+    if (open == state_.open_operations.end()) continue;
+    if (core::MayBeAsked(state_, open->second)) {
+      SendRun(open->second);
+    } else {
+      held_back_.push_back(sequence);
+    }
+  }
 }
 
 void Coordinator::Dispatch(const v1::Event& event) {
@@ -137,9 +153,7 @@ void Coordinator::Dispatch(const v1::Event& event) {
         settled.mutable_settled()->mutable_outcome()->set_code(v1::Outcome::SUCCEEDED);
         return Input(std::move(settled));
       }
-      SendRun(event.issued());
-      return Watch(event.issued().sequence(),
-                   world_.schedule.now() + 1000 * static_cast<int64_t>(event.issued().deadline_seconds()));
+      return Ask(event.issued());
     case v1::Event::kProbeIssued:
       return SendProbes(event.probe_issued());
     case v1::Event::kTimerSet:
@@ -150,13 +164,25 @@ void Coordinator::Dispatch(const v1::Event& event) {
 }
 
 // After a restart: whatever the journal shows as open is asked for again.
-void Coordinator::DispatchOpen() {
+void Coordinator::DispatchOpen(uint64_t below) {
   for (const auto& [sequence, issued] : state_.open_operations) {
-    SendRun(issued);
-    Watch(sequence, world_.schedule.now() + 1000 * static_cast<int64_t>(issued.deadline_seconds()));
+    if (sequence < below) Ask(issued);
   }
-  for (const auto& [sequence, probe] : state_.open_probes) SendProbes(probe.issued);
-  for (const auto& [sequence, timer] : state_.open_timers) SetTimer(timer);
+  for (const auto& [sequence, probe] : state_.open_probes) {
+    if (sequence < below) SendProbes(probe.issued);
+  }
+  for (const auto& [sequence, timer] : state_.open_timers) {
+    if (sequence < below) SetTimer(timer);
+  }
+}
+
+void Coordinator::Ask(const v1::OperationIssued& issued) {
+  if (core::MayBeAsked(state_, issued)) {
+    SendRun(issued);
+  } else {
+    held_back_.push_back(issued.sequence());
+  }
+  Watch(issued.sequence(), world_.schedule.now() + 1000 * static_cast<int64_t>(issued.deadline_seconds()));
 }
 
 v1::Authority Coordinator::AuthorityNow() const {
@@ -189,12 +215,12 @@ void Coordinator::SendRun(const v1::OperationIssued& issued) {
 
 // Asks again while there is no outcome: the stream may have broken, the agent may have been away.
 void Coordinator::Watch(uint64_t sequence, int64_t deadline) {
-  if (world_.scenario.faults.until == 0) return;
+  if (world_.scenario.faults.until == 0) return;  // nothing gets lost
   Later(kAskAgainMs, [this, sequence, deadline] {
     const auto open = state_.open_operations.find(sequence);
     if (open == state_.open_operations.end()) return;
     if (world_.schedule.now() < deadline) {
-      if (!frozen_) SendRun(open->second);
+      if (!frozen_ && core::MayBeAsked(state_, open->second)) SendRun(open->second);
       return Watch(sequence, deadline);
     }
     v1::Event event;

@@ -45,7 +45,9 @@ class Coordinator {
   bool Awaited(const v1::Event& event) const;
   void Fold(v1::Event event, std::vector<v1::Event>& log);
   void Dispatch(const v1::Event& event);
-  void DispatchOpen();
+  void DispatchOpen(uint64_t below);
+  void AskHeldBack();
+  void Ask(const v1::OperationIssued& issued);
   void SendRun(const v1::OperationIssued& issued);
   void Watch(uint64_t sequence, int64_t deadline);
   void SendProbes(const v1::ProbeIssued& probe);
@@ -67,6 +69,7 @@ class Coordinator {
   std::vector<v1::Event> inbox_;
   bool turn_due_ = false;
   std::map<uint64_t, ProbeRound> rounds_;
+  std::vector<uint64_t> held_back_;  // open operations that may not be asked for yet
 };
 
 }  // namespace k3saga::simulation

@@ -119,7 +119,8 @@ class Hands {
     machine_.touched_by = record_.id.sequence();
     world_.cluster.Stop(node_);
     world_.cluster.Start(node_);
-    if (machine_.running == Release::kNew && machine_.fate.bad_release) world_.scenario.faults.Note(Fault::kNeverReady);
+    if (machine_.running == Release::kNew && machine_.fate.bad_release)
+      world_.scenario.faults.Note(Fault::kNeverReady);
     return EffectResult::Done();
   }
 
