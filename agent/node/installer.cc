@@ -195,17 +195,20 @@ absl::Status MendEnvironment(const ConfigurationMeaning& before, const std::stri
     for (const Variable& variable : own) all[variable.key] = variable.value;
     return all == before.environment;
   };
-  if (meant(after.installer_variables)) return absl::OkStatus();
-  const WriteOptions options{.mode = 0600, .keep_mode_and_owner = true};
+  // The old file itself, comments and all, wherever it still says the same.
   if (auto kept = ReadFile(kept_environment_file); kept.ok() && meant(ParseEnvironmentFile(*kept))) {
-    return WriteFileDurably(after.environment_file, *kept, options);
+    auto now = ReadFile(after.environment_file);
+    return now.ok() && *now == *kept ? absl::OkStatus()
+                                     : CopyFileDurably(kept_environment_file, after.environment_file);
   }
+  if (meant(after.installer_variables)) return absl::OkStatus();
   std::vector<Variable> lost;
   for (const auto& [key, value] : before.environment) {
     auto elsewhere = others.find(key);
     if (elsewhere == others.end() || elsewhere->second != value) lost.push_back({key, value});
   }
-  return WriteFileDurably(after.environment_file, FormatEnvironmentFile(lost), options);
+  return WriteFileDurably(after.environment_file, FormatEnvironmentFile(lost),
+                          {.mode = 0600, .keep_mode_and_owner = true});
 }
 
 }  // namespace k3saga::node

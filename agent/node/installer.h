@@ -40,10 +40,10 @@ absl::Status PlaceBinary(const std::string& staged, const std::string& target);
 // INSTALLER_FAILED with its last line, masked.
 absl::Status RunInstaller(const InstallerCall& call, std::chrono::milliseconds deadline, Systemd& systemd);
 
-// What install.sh cannot carry (backslashes, runs of blanks, variables it does not know, Environment= of the
-// main file) is written into the environment file by us, so that the process gets what it got.
-// `kept_environment_file`: the one from before, put back byte for byte when that is enough; may be missing.
-// Idempotent; no-op when nothing was lost.
+// Makes the environment file say again what it said: `kept_environment_file` (the one from before; may be
+// missing) is put back byte for byte where that gives the process what it got. Otherwise (Environment= of the
+// main file, which the installer drops) the variables that are lost are written into it. install.sh alone
+// loses variables it does not know, backslashes, runs of blanks and comments. Idempotent.
 absl::Status MendEnvironment(const ConfigurationMeaning& before, const std::string& kept_environment_file,
                              const K3sInstallation& after);
 

@@ -192,20 +192,31 @@ absl::StatusOr<StagedRelease> ReleaseStore::Stage(const v1::Release& release, co
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(staged.folder));
   const milliseconds end = SystemClock().Steady() + options.deadline;
 
-  // Why each source failed; the last one's reason is the whole's.
-  absl::Status failure = Fail(v1::RELEASE_UNAVAILABLE, staged.version, "no source was given");
-  bool done = false;
-  for (const v1::ReleaseSource& each : release.sources()) {
-    Source source(each, staged.version, state_, options, end);
-    failure = StageFrom(release, options.size_cap, source, &staged);
-    done = failure.ok();
-    if (done || absl::IsCancelled(failure)) break;
+  if (!IsStaged(release, &staged)) {
+    // Why each source failed; the last one's reason is the whole's.
+    absl::Status failure = Fail(v1::RELEASE_UNAVAILABLE, staged.version, "no source was given");
+    for (const v1::ReleaseSource& each : release.sources()) {
+      Source source(each, staged.version, state_, options, end);
+      failure = StageFrom(release, options.size_cap, source, &staged);
+      if (failure.ok() || absl::IsCancelled(failure)) break;
+    }
+    K3SAGA_RETURN_IF_ERROR(failure);
   }
-  if (!done) return failure;
+  // Always anew: a user may have mended it since.
   K3SAGA_RETURN_IF_ERROR(StageInstaller(release.installer(), options, end, &staged));
   kBeforeVerified.MaybeDie();
   K3SAGA_RETURN_IF_ERROR(WriteMarker(staged));
   return staged;
+}
+
+bool ReleaseStore::IsStaged(const v1::Release& release, StagedRelease* staged) const {
+  auto found = Find(release.version());
+  if (!found.ok() || (release.images() && found->images.empty())) return false;
+  auto sha = Sha256OfFile(found->binary);
+  if (!sha.ok() || *sha != found->sha256) return false;
+  *staged = *std::move(found);
+  staged->installer.clear();
+  return true;
 }
 
 absl::Status ReleaseStore::StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,

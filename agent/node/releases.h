@@ -53,6 +53,8 @@ class ReleaseStore {
  private:
   class Source;  // where one release's files come from
 
+  // Whether all but the installer is there and sound: then no source is asked again.
+  bool IsStaged(const v1::Release& release, StagedRelease* staged) const;
   absl::Status StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,
                          StagedRelease* staged);
   absl::Status CheckVersion(const StagedRelease& staged);

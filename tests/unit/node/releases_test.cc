@@ -133,7 +133,11 @@ TEST_F(ReleasesTest, StagesFromAFolder) {
   EXPECT_EQ(found->sha256, Sha256Of(binary_));
   EXPECT_EQ(found->images, staged->images);
   EXPECT_EQ(store_.Versions(), std::vector<std::string>{kVersion});
+  // What is verified needs no source any more.
+  ASSERT_TRUE(RemoveTree(host_.Path("releases")).ok());
   ASSERT_TRUE(store_.Stage(release, {}).ok());
+  ASSERT_TRUE(WriteFileDurably(found->binary, "rot").ok());
+  EXPECT_EQ(CodeOf(release), v1::RELEASE_UNAVAILABLE);
   ASSERT_TRUE(store_.Drop(kVersion).ok());
   EXPECT_FALSE(store_.Find(kVersion).ok());
   EXPECT_TRUE(store_.Drop(kVersion).ok());
