@@ -23,6 +23,8 @@ class ReleaseServer {
         R"(/releases/download/([^/]+)/(.+))",
         [this](const httplib::Request& request, httplib::Response& response) { Answer(request, response); });
     thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // A stop before it runs would be lost.
+    while (!server_.is_running()) std::this_thread::yield();
   }
   ~ReleaseServer() {
     server_.stop();
