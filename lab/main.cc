@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <csignal>
 #include <iostream>
 
 #include "lab/control/cluster_client.h"
@@ -180,6 +181,8 @@ void AddReport(CLI::App& app, std::function<int()>& action) {
 
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  // A peer that goes away is an error to handle. What the lab starts inherits this, as it does from systemd.
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{"A k3s cluster on one machine: simulated k3s over real etcd, faults on demand"};
   app.set_version_flag("--version", K3SAGA_VERSION);
   app.require_subcommand(1);

@@ -199,8 +199,13 @@ ApiResponse Api::Discover(const ApiPath& path) {
                          {"verbs", {"create", "delete", "get", "list", "patch", "update"}}});
   };
   for (const Resource& known : BuiltInResources()) {
-    if (known.group == path.group && known.version == path.version)
-      add(known.plural, known.kind, known.namespaced);
+    if (known.group != path.group || known.version != path.version) continue;
+    add(known.plural, known.kind, known.namespaced);
+    if (known.has_status) add(known.plural + "/status", known.kind, known.namespaced);
+    if (known.plural != "pods") continue;
+    add("pods/eviction", "Eviction", true);
+    resources.back()["group"] = "policy";
+    resources.back()["version"] = "v1";
   }
   auto definitions = objects_.List(BuiltIn("customresourcedefinitions"));
   if (!definitions.ok()) return FailureOf(definitions.status(), BuiltIn("customresourcedefinitions"), "");

@@ -7,6 +7,8 @@ namespace {
 
 constexpr int kKubeletPort = 10248;
 constexpr int kBeatsPerStatus = 4;
+constexpr int kQuickBeats = 8;
+constexpr std::chrono::milliseconds kQuickPause{500};
 
 absl::Status ToStatus(const ApiResponse& response, std::string_view what) {
   if (response.code / 100 == 2) return absl::OkStatus();
@@ -125,13 +127,18 @@ absl::Status Kubelet::Renew() {
   return ToStatus(renewed, "the node's lease");
 }
 
+std::chrono::milliseconds Kubelet::Pause() const {
+  return beats_ < kQuickBeats ? kQuickPause : std::chrono::milliseconds(instance_.lab.timings.heartbeat_ms);
+}
+
 absl::Status Kubelet::Heartbeat() {
   absl::Status renewed = Renew();
   if (!renewed.ok()) {
     status_due_ = true;
     return renewed;
   }
-  if (status_due_ || ++beats_ % kBeatsPerStatus == 0) return PostStatus();
+  ++beats_;
+  if (status_due_ || beats_ % kBeatsPerStatus == 0) return PostStatus();
   return absl::OkStatus();
 }
 

@@ -24,6 +24,9 @@ class Kubelet {
   absl::Status Register();
   // Serves /healthz on the node's address, port 10248.
   absl::Status ServeHealth();
+  // How long to wait before the next heartbeat: short at first (a kubelet posts its status often while it
+  // starts).
+  std::chrono::milliseconds Pause() const;
   // Renews the lease; the whole status now and then, and when a heartbeat had failed before.
   absl::Status Heartbeat();
 

@@ -240,8 +240,7 @@ void Server::KubeletLoop() {
   for (;;) {
     const absl::Status beat = registered ? kubelet.Heartbeat() : kubelet.Register();
     registered = registered || beat.ok();
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(registered ? instance_.lab.timings.heartbeat_ms : 300));
+    std::this_thread::sleep_for(kubelet.Pause());
   }
 }
 

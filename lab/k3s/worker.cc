@@ -146,8 +146,7 @@ absl::Status Worker::Run() {
     registered = registered || status.ok();
     if (status.ok() && beat % 10 == 1) LearnServers();
     if (!status.ok()) LogK3s("error", std::string(status.message()));
-    std::this_thread::sleep_for(status.ok() ? std::chrono::milliseconds(instance_.lab.timings.heartbeat_ms)
-                                            : kRetryPause);
+    std::this_thread::sleep_for(status.ok() ? kubelet.Pause() : kRetryPause);
   }
 }
 
