@@ -19,8 +19,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kWriteEvery{50};
 constexpr milliseconds kWriteDeadline{400};
-constexpr milliseconds kSweepEvery{200};
+constexpr milliseconds kSweepEvery{150};
 constexpr milliseconds kServerDeadline{700};
+constexpr milliseconds kMemberDeadline{250};
 constexpr milliseconds kWorkerDeadline{500};
 constexpr milliseconds kPublishEvery{250};
 constexpr milliseconds kReportDeadline{5000};
@@ -73,7 +74,7 @@ class Observer {
 
   Observation::ServerSight Look(size_t index, const LabNode& server) {
     Observation::ServerSight sight;
-    auto status = etcd_[index]->Status(kServerDeadline);
+    auto status = etcd_[index]->Status(kMemberDeadline);
     sight.member_healthy = status.ok() && status->leader() != 0 && status->errors().empty();
     sight.serving = client_.IsReady(server, kServerDeadline);
     return sight;

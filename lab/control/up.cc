@@ -25,6 +25,7 @@ using std::filesystem::path;
 
 constexpr std::chrono::seconds kDaemonDeadline{10};
 constexpr std::chrono::seconds kDownDeadline{15};
+constexpr std::chrono::seconds kWorkloadDeadline{10};
 constexpr size_t kInstallersAtOnce = 4;
 
 // The daemon: a child of nobody, holding the network's lock.
@@ -146,6 +147,20 @@ absl::Status WaitReady(const Lab& lab, int seconds) {
                                                   " (logs: ", lab.dir.string(), "/nodes/NAME/journal)"));
 }
 
+// The workload as well: what runs is what a drain will meet.
+void WaitForWorkload(const Lab& lab) {
+  if (lab.Servers().size() == lab.nodes.size()) return;
+  ClusterClient client(lab);
+  (void)WaitUntil(
+      [&] {
+        auto budget = client.Call("GET", "/apis/policy/v1/namespaces/default/poddisruptionbudgets/web");
+        return budget.ok() && NumberAt(*budget, {"status", "expectedPods"}) > 0 &&
+               NumberAt(*budget, {"status", "currentHealthy"}) ==
+                   NumberAt(*budget, {"status", "expectedPods"});
+      },
+      kWorkloadDeadline, std::chrono::milliseconds(150));
+}
+
 absl::Status StartEverything(const Lab& lab, const UpOptions& options) {
   K3SAGA_RETURN_IF_ERROR(StartDaemon(lab));
   if (options.agents) {
@@ -156,6 +171,7 @@ absl::Status StartEverything(const Lab& lab, const UpOptions& options) {
   K3SAGA_RETURN_IF_ERROR(InstallAll(lab));
   if (options.release_server) K3SAGA_RETURN_IF_ERROR(StartUnit(lab, "lab", "releases.service"));
   K3SAGA_RETURN_IF_ERROR(WaitReady(lab, options.wait_seconds));
+  WaitForWorkload(lab);
   if (options.observer && lab.datastore == "etcd") {
     K3SAGA_RETURN_IF_ERROR(StartUnit(lab, "lab", "observer.service"));
   }

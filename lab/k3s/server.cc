@@ -83,6 +83,7 @@ class Server {
   absl::Status CheckCriticalFlags();
   absl::Status ServeUntilReady();
   absl::Status WaitForEtcd();
+  bool AllNodesThere(ObjectStore& objects) const;
   void Supervise();
   void ControllerLoop();
   void KubeletLoop();
@@ -218,6 +219,11 @@ absl::Status Server::ServeUntilReady() {
   return absl::OkStatus();
 }
 
+bool Server::AllNodesThere(ObjectStore& objects) const {
+  auto nodes = objects.List(BuiltIn("nodes"));
+  return nodes.ok() && nodes->size() >= instance_.lab.nodes.size();
+}
+
 void Server::ControllerLoop() {
   ObjectStore objects(*store_);
   Leadership leadership(objects, instance_.NodeName());
@@ -226,7 +232,9 @@ void Server::ControllerLoop() {
   bool leads = false;
   for (int tick = 0;; ++tick) {
     if (tick % 2 == 0) leads = leadership.Acquire(NowMillis(), kLeaderPatienceMillis);
-    if (leads && !seeded) seeded = SeedWorkload(objects, static_cast<int>(workers)).ok();
+    // Once there is where to put it: pods do not move by themselves.
+    if (leads && !seeded && AllNodesThere(objects))
+      seeded = SeedWorkload(objects, static_cast<int>(workers)).ok();
     if (leads) (void)RunControllers(objects, instance_.lab.timings, NowMillis());
     std::this_thread::sleep_for(kControllerTick);
   }
@@ -288,6 +296,8 @@ absl::Status Server::Run() {
     std::this_thread::sleep_for(std::chrono::milliseconds(crash_ms));
     return absl::InternalError("panic: the release's fault: crash at start");
   }
+  // Unpacking itself takes k3s a while; its etcd is down for as long.
+  std::this_thread::sleep_for(std::chrono::milliseconds(instance_.lab.timings.server_start_ms / 5));
   K3SAGA_RETURN_IF_ERROR(PrepareFiles());
   K3SAGA_RETURN_IF_ERROR(OpenStore());
   K3SAGA_RETURN_IF_ERROR(ServeUntilReady());

@@ -42,7 +42,8 @@ TEST_F(ApiTest, CreatesReadsAndRefusesTwice) {
 
 TEST_F(ApiTest, TellsThatPodsCanBeEvicted) {
   bool found = false;
-  for (const json& resource : Call("GET", "/api/v1").body["resources"]) {
+  const json resources = Call("GET", "/api/v1").body["resources"];
+  for (const json& resource : resources) {
     found = found || (resource["name"] == "pods/eviction" && TextAt(resource, {"version"}) == "v1");
   }
   EXPECT_TRUE(found);
