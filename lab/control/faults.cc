@@ -5,6 +5,7 @@
 
 #include "common/status_macros.h"
 #include "lab/base/files.h"
+#include "lab/base/processes.h"
 #include "lab/control/cluster_client.h"
 #include "lab/control/scaffold.h"
 #include "lab/control/up.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kCrashAfterMillis = 300;
 constexpr int kSlowStartMillis = 20'000;
+constexpr std::chrono::seconds kPodDeadline{10};
 constexpr char kOtherVersion[] = "v1.30.9+k3s1";
 
 absl::StatusOr<LabNode> RequireNode(const Lab& lab, const std::string& name) {
@@ -107,28 +109,40 @@ absl::Status BlockDrain(const Lab& lab, const std::string& node, bool clear) {
   ClusterClient client(lab);
   const std::string name = "pinned-" + node;
   const std::string budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+  const std::string sets = "/apis/apps/v1/namespaces/default/replicasets";
   const std::string pods = "/api/v1/namespaces/default/pods";
   if (clear) {
     K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", budgets + "/" + name).status()));
-    return IgnoreAbsent(client.Call("DELETE", pods + "/" + name, {{"gracePeriodSeconds", 0}}).status());
+    K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", sets + "/" + name).status()));
+    K3SAGA_ASSIGN_OR_RETURN(json left, client.Call("GET", pods + "?labelSelector=app%3D" + name));
+    for (const json& pod : left["items"]) {
+      const json now = {{"gracePeriodSeconds", 0}};
+      K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", pods + "/" + NameOf(pod), now).status()));
+    }
+    return absl::OkStatus();
   }
   const json labels = {{"app", name}};
-  // Bound and ready at once, owned by a replica set so that a drain wants to evict it.
-  const json pod = {
-      {"metadata",
-       {{"name", name},
-        {"labels", labels},
-        {"ownerReferences",
-         {{{"apiVersion", "apps/v1"},
-           {"kind", "ReplicaSet"},
-           {"name", name},
-           {"uid", name},
-           {"controller", true}}}}}},
-      {"spec", {{"nodeName", node}, {"containers", {{{"name", "app"}, {"image", "lab/app"}}}}}}};
+  const json selector = {{"matchLabels", labels}};
+  const json pod_spec = {{"nodeSelector", {{"kubernetes.io/hostname", node}}},
+                         {"containers", {{{"name", "app"}, {"image", "lab/app"}}}}};
+  const json set = {{"metadata", {{"name", name}, {"labels", labels}}},
+                    {"spec",
+                     {{"replicas", 1},
+                      {"selector", selector},
+                      {"template", {{"metadata", {{"labels", labels}}}, {"spec", pod_spec}}}}}};
   const json budget = {{"metadata", {{"name", name}}},
-                       {"spec", {{"maxUnavailable", 0}, {"selector", {{"matchLabels", labels}}}}}};
+                       {"spec", {{"maxUnavailable", 0}, {"selector", selector}}}};
   K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("POST", budgets, budget).status()));
-  return IgnoreAbsent(client.Call("POST", pods, pod).status());
+  K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("POST", sets, set).status()));
+  const bool runs = WaitUntil(
+      [&] {
+        auto stored = client.Call("GET", budgets + "/" + name);
+        return stored.ok() && NumberAt(*stored, {"status", "currentHealthy"}) == 1;
+      },
+      kPodDeadline, std::chrono::milliseconds(100));
+  return runs ? absl::OkStatus()
+              : absl::DeadlineExceededError(
+                    absl::StrCat("the pod ", name, " does not run; is ", node, " cordoned?"));
 }
 
 absl::Status SignalProcess(const Lab& lab, const std::string& node, const std::string& what,

@@ -94,7 +94,8 @@ absl::StatusOr<int> Spawn(std::vector<std::string> arguments, const Instance& in
   request.arguments = std::move(arguments);
   request.environment = {"PATH=/usr/bin:/bin", "GOMAXPROCS=2", "GOGC=50",
                          "K3SAGA_LAB_DIR=" + instance.lab.dir.string()};
-  request.log = "/proc/self/fd/2";  // its words are k3s's words
+  // Not in k3s's own log, where its chatter would bury k3s's last words.
+  request.log = instance.layout().Node(instance.node.name) / "journal/etcd.log";
   return SpawnChild(request);
 }
 

@@ -1,6 +1,7 @@
 #include "lab/k3s/eviction.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "common/status_macros.h"
@@ -18,19 +19,20 @@ bool Selects(const json& budget, const json& pod) {
 
 // How many pods a budget is about: the wanted size of every replica set among them, and the pods without one.
 int64_t ExpectedPods(const std::vector<const json*>& selected, const std::vector<json>& replica_sets) {
-  std::set<std::string> owners;
-  int64_t expected = 0;
-  for (const json* pod : selected) {
-    const json& owner = ControllerOf(*pod);
-    if (owner.is_null()) {
-      ++expected;
-    } else {
-      owners.insert(TextAt(owner, {"uid"}));
-    }
-  }
+  std::map<std::string, int64_t> sizes;
   for (const json& set : replica_sets) {
-    if (owners.count(TextAt(set, {"metadata", "uid"})) > 0)
-      expected += NumberAt(set, {"spec", "replicas"}, 1);
+    sizes[TextAt(set, {"metadata", "uid"})] = NumberAt(set, {"spec", "replicas"}, 1);
+  }
+  int64_t expected = 0;
+  std::set<std::string> counted;
+  for (const json* pod : selected) {
+    const std::string owner = TextAt(ControllerOf(*pod), {"uid"});
+    auto size = sizes.find(owner);
+    if (size == sizes.end()) {
+      ++expected;
+    } else if (counted.insert(owner).second) {
+      expected += size->second;
+    }
   }
   return expected;
 }

@@ -28,6 +28,7 @@ constexpr int64_t kLeaderPatienceMillis = 3000;
 constexpr std::chrono::milliseconds kTick{50};
 constexpr std::chrono::milliseconds kControllerTick{500};
 constexpr std::chrono::milliseconds kPeerTick{500};
+constexpr std::chrono::seconds kWordEvery{3};
 constexpr int kFatalExit = 1;
 constexpr int kLostLeaseExit = 255;
 
@@ -205,12 +206,17 @@ absl::Status Server::ServeUntilReady() {
   K3SAGA_RETURN_IF_ERROR(CheckCriticalFlags());
   const auto etcd_ok = std::chrono::steady_clock::now();
   bool notified = false;
+  auto next_word = etcd_ok + kWordEvery;
   for (Stage now = Stage::kStarting; now != Stage::kReady;) {
     now = stage(ElapsedMillis(etcd_ok));
     api_->SetStage(now);
     if (now == Stage::kHooks && !never_ready && !notified) {
       NotifyReady();  // before /readyz says so, as k3s does
       notified = true;
+    }
+    if (std::chrono::steady_clock::now() >= next_word) {
+      LogK3s("error", "API server is not ready: poststarthook/rbac/bootstrap-roles has not finished");
+      next_word += kWordEvery;
     }
     std::this_thread::sleep_for(kTick);
   }
