@@ -36,7 +36,8 @@ bool ClaimFailed(const NodeState& node) { return !node.claimed && node.attempts[
 bool Rests(Moves& moves, const NodeState& node) {
   if (node.busy()) return true;
   if (!node.must_wait) return false;
-  if (ClaimFailed(node) && moves.state.step != v1::STEP_CLEAN_UP) return true;  // KeepClaims sets that pause
+  const bool claims = ClaimFailed(node) && !ClaimGivenUp(node) && moves.state.step != v1::STEP_CLEAN_UP;
+  if (claims) return true;  // KeepClaims sets that pause
   moves.Pause(node, RetryPauseMs(node.attempts[node.verb]));
   return true;
 }
@@ -115,8 +116,7 @@ void BackOut(Moves& moves, const NodeState& node, const v1::Reason& reason) {
 
 void KeepClaims(Moves& moves) {
   for (const NodeState& node : moves.state.nodes) {
-    if (node.claimed || Exhausted(node, Verb::kClaim) || node.open_claim != 0 || node.open_timer != 0)
-      continue;
+    if (node.claimed || ClaimGivenUp(node) || node.open_claim != 0 || node.open_timer != 0) continue;
     if (node.finished() && !node.server) continue;
     if (node.must_wait && ClaimFailed(node)) {
       moves.Pause(node, RetryPauseMs(node.attempts[Verb::kClaim]));

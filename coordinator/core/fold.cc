@@ -137,6 +137,7 @@ void IssueTouch(Verb verb, uint64_t now, NodeState& node, State& state) {
   if (node.fate != Fate::kTouching) node.fate_before = node.fate;
   node.fate = Fate::kTouching;
   node.touch_order = ++state.touches;
+  node.attempts[Verb::kMoveLeader] = 0;
   node.main_pid = 0;
   node.was_ready = false;
   node.crashed_at = 0;
@@ -167,7 +168,8 @@ absl::Status IssueToNode(const v1::OperationIssued& issued, uint64_t now, State&
   if (verb == Verb::kCordon) node->cordon = Cordon::kUnknown;
   if (verb == Verb::kInstall || verb == Verb::kPutBack) IssueTouch(verb, now, *node, state);
   if (verb == Verb::kMoveLeader) state.last_change = now;
-  if (verb != Verb::kStage && verb != Verb::kAwaitNode && verb != Verb::kUncordon) Progress(state);
+  if (verb == Verb::kCordon || verb == Verb::kDrain || verb == Verb::kInstall || verb == Verb::kPutBack)
+    Progress(state);
   return absl::OkStatus();
 }
 

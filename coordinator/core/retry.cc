@@ -82,6 +82,10 @@ Next Classify(Verb verb, const v1::Outcome& outcome, uint32_t attempts) {
 
 bool Exhausted(const NodeState& node, Verb verb) { return node.attempts[verb] >= kAttempts; }
 
+bool ClaimGivenUp(const NodeState& node) {
+  return !node.claimed && node.open_claim == 0 && Exhausted(node, Verb::kClaim);
+}
+
 uint32_t RetryPauseMs(uint32_t attempts) {
   constexpr uint32_t kLongestMs = 30'000;
   const uint32_t doublings = std::min(attempts == 0 ? 0u : attempts - 1, 5u);

@@ -20,6 +20,9 @@ Next Classify(Verb verb, const v1::Outcome& outcome, uint32_t attempts);
 // Attempts of the ways out that nothing may wait for for ever.
 bool Exhausted(const NodeState& node, Verb verb);
 
+// Its agent was asked often enough and never acknowledged the current (epoch, holder).
+bool ClaimGivenUp(const NodeState& node);
+
 // Before attempt number `attempts` + 1: 1 s, 2 s, 4 s, ... up to 30 s.
 uint32_t RetryPauseMs(uint32_t attempts);
 

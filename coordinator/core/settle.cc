@@ -127,7 +127,8 @@ void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint6
     node->attempts[Verb::kClaim] = 0;
   }
   if (next == Next::kDone) {
-    node->attempts[verb] = 0;
+    if (verb != Verb::kMoveLeader)
+      node->attempts[verb] = 0;  // it may come back: counted until the node is touched
     node->last_asked = -1;
   } else {
     if (verb != Verb::kClaim || next != Next::kGiveUp) node->reason = outcome.reason();

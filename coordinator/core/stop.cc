@@ -7,6 +7,7 @@
 #include "common/reason.h"
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
+#include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
 
 namespace k3saga::core {
@@ -18,6 +19,14 @@ constexpr uint32_t kSoonestMs = 100;
 const NodeState* FailedServer(const State& state) {
   for (uint32_t i = 0; i < state.servers(); ++i) {
     if (state.nodes[i].failed) return &state.nodes[i];
+  }
+  return nullptr;
+}
+
+const NodeState* UnclaimedServer(const State& state) {
+  if (state.tally.servers_claimed == state.servers()) return nullptr;
+  for (uint32_t i = 0; i < state.servers(); ++i) {
+    if (ClaimGivenUp(state.nodes[i])) return &state.nodes[i];
   }
   return nullptr;
 }
@@ -50,6 +59,10 @@ v1::Reason StopReason(const State& state) {
   if (state.aborting) {
     return MakeReason(v1::ABORTED_BY_USER, "", absl::StrCat("aborted by ", state.commanded_by));
   }
+  if (const NodeState* server = UnclaimedServer(state)) {
+    return MakeReason(v1::CLAIM_MISSING, server->name(), "its agent does not acknowledge this rollout",
+                      "bring the agent back and run the upgrade again");
+  }
   if (const NodeState* server = FailedServer(state)) {
     v1::Reason reason = server->reason;
     if (reason.subject().empty()) reason.set_subject(server->name());
@@ -60,8 +73,7 @@ v1::Reason StopReason(const State& state) {
 }
 
 bool ServerFailed(const State& state) {
-  const NodeState* server = FailedServer(state);
-  return server != nullptr && server->reason.code() != v1::CLAIM_MISSING;
+  return FailedServer(state) != nullptr && UnclaimedServer(state) == nullptr;
 }
 
 bool WindDown(Moves& moves, const v1::Reason& because) {
@@ -86,6 +98,7 @@ bool AskForMissing(Moves& moves, const NodeState& node, const Verdict& verdict) 
       moves.Probe(node.name(), false);
       return true;
     case v1::NODE_LEADS_ETCD:
+      if (Exhausted(node, Verb::kMoveLeader)) return false;  // it keeps coming back
       AskMoveLeader(moves, node);
       return true;
     case v1::NOT_STAGED:

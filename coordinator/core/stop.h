@@ -8,7 +8,7 @@ namespace k3saga::core {
 // long. Code 0: it has not.
 v1::Reason StopReason(const State& state);
 
-// A server's own install, await or uncordon failed (and not merely its claim): what compensation is for.
+// A server's own install or its Node failed, and every server still obeys us: what compensation is for.
 bool ServerFailed(const State& state);
 
 // Lets every node that was begun come to its end: what was touched goes on, what was only begun is undone.

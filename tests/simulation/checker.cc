@@ -55,7 +55,7 @@ void Checker::Note(const Coordinator& by, const v1::Event& event) {
       paused_ = false;
       return;
     case v1::Event::kIssued:
-      return NoteIssued(event.issued());
+      return NoteIssued(by, event.issued());
     case v1::Event::kNodeFinished: {
       const int node = IndexOf(event.node_finished().node());
       Book& book = book_[static_cast<size_t>(node)];
@@ -76,7 +76,7 @@ void Checker::Note(const Coordinator& by, const v1::Event& event) {
   }
 }
 
-void Checker::NoteIssued(const v1::OperationIssued& issued) {
+void Checker::NoteIssued(const Coordinator& by, const v1::OperationIssued& issued) {
   const Verb verb = issued.spec().verb_case();
   const int node = IndexOf(issued.node());
   Book& book = book_[static_cast<size_t>(node)];
@@ -86,7 +86,12 @@ void Checker::NoteIssued(const v1::OperationIssued& issued) {
     in_flight_ += world_.scenario.nodes[static_cast<size_t>(node)].server ? 0 : 1;
   }
   const bool server = world_.scenario.nodes[static_cast<size_t>(node)].server;
-  if (server && (verb == Verb::kInstall || verb == Verb::kPutBack)) JudgeTouch(node, verb == Verb::kInstall);
+  if (!server || (verb != Verb::kInstall && verb != Verb::kPutBack)) return;
+  JudgeTouch(node, verb == Verb::kInstall);
+  for (int i = 0; i < world_.cluster.servers && !lost_journals_; ++i) {
+    if (world_.agents[static_cast<size_t>(i)]->fence().claim.epoch() >= by.state().epoch) continue;
+    Violate("a touch was decided before every server acknowledged the epoch");
+  }
 }
 
 // A node is taken: was it allowed to take another one?
@@ -190,7 +195,11 @@ void Checker::JudgeLimit(int node) {
     Violate(absl::StrCat(unavailable, " workers were unavailable; the limit is ", limit, ":", who));
 }
 
-void Checker::OnBegin(int node, const operations::Record&) { JudgeLimit(node); }
+void Checker::OnBegin(int node, const operations::Record& record) {
+  // A server cut off from us may still listen to the coordinator that was taken over.
+  if (record.authority.epoch() < world_.current().state().epoch && taken_over_) others_cordoned_ = true;
+  JudgeLimit(node);
+}
 
 void Checker::OnStop(int node, const operations::Record& record) {
   const Cluster& cluster = world_.cluster;
@@ -241,7 +250,7 @@ void Checker::JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended) {
         (machine.file != Release::kNew || machine.running != Release::kNew)) {
       Violate(who + "does not run the new release although the rollout succeeded");
     }
-    if (ended.result() == v1::RolloutEnded::COMPENSATED && machine.server &&
+    if (ended.result() == v1::RolloutEnded::COMPENSATED && machine.server && !machine.fate.at_target &&
         (machine.file != Release::kOld || machine.running != Release::kOld)) {
       Violate(who + "was not put back although the rollout says compensated");
     }
@@ -262,7 +271,7 @@ void Checker::JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended) {
 
 // None of ours stays on a healthy node.
 void Checker::JudgeCordons(const Coordinator& by) {
-  if (by.state().fenced || lost_journals_) return;
+  if (by.state().fenced || lost_journals_ || others_cordoned_) return;
   for (size_t i = 0; i < book_.size(); ++i) {
     const Machine& machine = world_.cluster.machines[i];
     const core::NodeState& node = by.state().nodes[i];

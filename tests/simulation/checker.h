@@ -43,7 +43,7 @@ class Checker {
   };
 
   void Note(const Coordinator& by, const v1::Event& event);
-  void NoteIssued(const v1::OperationIssued& issued);
+  void NoteIssued(const Coordinator& by, const v1::OperationIssued& issued);
   void JudgeTaken(int node);
   void JudgeTouch(int node, bool forward);
   void JudgeOthers(int node, int other);
@@ -60,6 +60,7 @@ class Checker {
   bool backed_up_ = false;
   bool taken_over_ = false;
   bool lost_journals_ = false;
+  bool others_cordoned_ = false;                       // by a coordinator that was taken over
   std::map<uint64_t, std::pair<int, int>> committed_;  // sequence: verb, node asked
   std::set<std::pair<int, uint64_t>> accepted_;        // node, name
   std::set<std::pair<int, uint64_t>> took_effect_;     // node, name: stopped k3s for a new release

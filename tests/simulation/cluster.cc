@@ -16,6 +16,7 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
     machine.server = node.server;
     machine.fate = node;
     machine.unschedulable = node.cordoned;
+    if (node.at_target) machine.file = machine.running = Release::kNew;
     machine.up = machine.ready = !node.away;
     servers += node.server ? 1 : 0;
     machines.push_back(machine);

@@ -201,12 +201,13 @@ void Coordinator::SendRun(const v1::OperationIssued& issued) {
   message.id.set_attempt(issued.attempt());
   message.spec = std::make_shared<const v1::OperationSpec>(issued.spec());
   Agent& agent = *world_.agents[state_.roster->index.at(issued.asked_of())];
-  world_.network.Send([this, &agent, message, process = process_, sequence = issued.sequence()] {
-    agent.Run(message, [this, process, sequence](const v1::Outcome& outcome) {
+  const int node = agent.node();
+  world_.network.Send(node, [this, node, &agent, message, process = process_, sequence = issued.sequence()] {
+    agent.Run(message, [this, node, process, sequence](const v1::Outcome& outcome) {
       v1::Event event;
       event.mutable_settled()->set_sequence(sequence);
       *event.mutable_settled()->mutable_outcome() = outcome;
-      world_.network.Send([this, process, event] {
+      world_.network.Send(node, [this, process, event] {
         if (up_ && process == process_) Input(event);
       });
     });
@@ -242,10 +243,11 @@ void Coordinator::SendProbes(const v1::ProbeIssued& probe) {
   for (size_t i = 0; i < servers; ++i) {
     round.proved.add_servers()->set_node(state_.nodes[i].name());
     const bool with_nodes = probe.with_nodes();
-    world_.network.Send([this, i, sequence, with_nodes, process = process_] {
+    const int node = static_cast<int>(i);
+    world_.network.Send(node, [this, node, i, sequence, with_nodes, process = process_] {
       const Agent& agent = *world_.agents[i];
       if (!agent.up()) return;
-      world_.network.Send([this, i, sequence, process, proof = agent.Probe(with_nodes)] {
+      world_.network.Send(node, [this, i, sequence, process, proof = agent.Probe(with_nodes)] {
         if (up_ && process == process_) OnProof(sequence, i, proof);
       });
     });

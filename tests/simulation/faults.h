@@ -13,6 +13,7 @@ enum class Fault : uint8_t {
   kMessageLost,
   kMessageDoubled,
   kMessageDelayed,      // by seconds, past others: reordered
+  kCutOff,              // one node's network, for up to minutes
   kCoordinatorKilled,   // between two events
   kKilledBeforeCommit,  // what was decided is gone
   kKilledAfterCommit,   // what was decided was not yet asked of anybody
@@ -31,9 +32,10 @@ enum class Fault : uint8_t {
   kMemberAlarm,
   kUserPauses,
   kUserAborts,
+  kUserCordons,
   kTakeover,  // from another machine; the first coordinator wakes up later
 };
-inline constexpr size_t kFaults = 22;
+inline constexpr size_t kFaults = 24;
 std::string_view Name(Fault fault);
 
 using FaultCounts = std::array<uint64_t, kFaults>;

@@ -69,6 +69,7 @@ void DrawFaults(Scenario& scenario, Random& random) {
   rate(Fault::kMessageLost, 500, 150);
   rate(Fault::kMessageDoubled, 500, 150);
   rate(Fault::kMessageDelayed, 500, 150);
+  rate(Fault::kCutOff, 300, 3);
   rate(Fault::kCoordinatorKilled, 300, 6);
   rate(Fault::kKilledBeforeCommit, 300, 30);
   rate(Fault::kKilledAfterCommit, 300, 30);
@@ -84,6 +85,7 @@ void DrawFaults(Scenario& scenario, Random& random) {
   rate(Fault::kMemberAlarm, 300, 30);
   rate(Fault::kUserPauses, 300, 10);
   rate(Fault::kUserAborts, 100, 4);
+  rate(Fault::kUserCordons, 200, 20);
   rate(Fault::kTakeover, 200, 6);
   rate(Fault::kJournalLost, 100, 30);
   for (Scenario::Node& node : scenario.nodes) {
@@ -122,6 +124,10 @@ Scenario DrawScenario(uint64_t seed, int servers, int workers) {
   plan.set_consent_outage(servers <= 2);
   for (int i = 0; i < servers; ++i) AddNode(scenario, true, random);
   for (int i = 0; i < workers; ++i) AddNode(scenario, false, random);
+  if (servers > 1 && random.Chance(100)) {  // what an earlier rollout left behind
+    scenario.nodes[0].at_target = true;
+    plan.mutable_nodes(0)->set_at_target(true);
+  }
   *plan.mutable_policies() = DrawPolicies(workers, random);
   DrawFaults(scenario, random);
   return scenario;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kTickMs = 1000;
 constexpr int64_t kPatienceMs = 3 * 3'600'000;  // once faults have ceased
-constexpr uint64_t kMostEvents = 500'000;
+constexpr uint64_t kMostEvents = 100'000;
 
 }  // namespace
 
@@ -53,8 +53,7 @@ Verdict World::Run() {
 // Once a second, while there are faults: processes die, machines reboot, the user does something.
 void World::HurtNodes() {
   if (schedule.now() >= scenario.faults.until) {
-    if (current().up() && !current().state().paused) return;
-    current().Command(v1::CommandReceived::RESUME);
+    if (current().state().paused) current().Command(v1::CommandReceived::RESUME);
     return schedule.After(kTickMs, [this] { HurtNodes(); });
   }
   if (Draw(Fault::kCoordinatorKilled)) current().Kill(random.Between(500, 30'000));
@@ -71,6 +70,10 @@ void World::HurtNodes() {
       cluster.Reboot(node);
       agents[i]->KillOperations();
       agents[i]->Kill(random.Between(20'000, 45'000));
+    }
+    if (Draw(Fault::kCutOff)) network.CutOff(node, schedule.now() + random.Between(5000, 400'000));
+    if (!cluster.machines[i].unschedulable && Draw(Fault::kUserCordons)) {
+      cluster.machines[i].unschedulable = cluster.machines[i].fate.cordoned = true;
     }
     if (cluster.machines[i].server && cluster.machines[i].touched_by == 0 && Draw(Fault::kServerCrashes)) {
       cluster.Crash(node);

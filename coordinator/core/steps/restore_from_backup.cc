@@ -1,6 +1,7 @@
 #include "common/reason.h"
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
+#include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
@@ -34,8 +35,7 @@ v1::Reason StopsTheWayBack(const State& state) {
     return StopReason(state);
   for (uint32_t i = 0; i < state.servers(); ++i) {
     const NodeState& server = state.nodes[i];
-    const bool unclaimed = server.failed && server.reason.code() == v1::CLAIM_MISSING;
-    if (unclaimed || (server.going_back && server.failed)) {
+    if (ClaimGivenUp(server) || (server.going_back && server.failed)) {
       return MakeReason(v1::RESTORE_FAILED, server.name(),
                         "it could not be put back: " + Describe(server.reason),
                         "look at the node; its old files are kept");

@@ -59,7 +59,8 @@ void UpgradeWorkers(Moves& moves) {
   }
   const Survey survey = GoOnWithAll(moves);
   if (!survey.unfinished && !moves.state.paused) return moves.Enter(v1::STEP_VERIFY);
-  if (survey.next == nullptr) return;
+  // A new one is judged by a state that knows what the others have just come to.
+  if (survey.next == nullptr || !moves.empty()) return;
   const Verdict verdict = TakeForward(moves, *survey.next);
   if (verdict.empty()) return;
   const bool lost_its_files = verdict.front().code() == v1::NOT_STAGED;
