@@ -33,7 +33,7 @@ struct LabNode {
 struct Lab {
   std::filesystem::path dir;
   std::string network;  // "127.X.Y"
-  std::string cluster = "lab";
+  std::string cluster;  // "lab-3f9a1c": its own, as k3saga keeps one journal a cluster
   std::string version;
   std::string datastore = "etcd";  // or "sqlite" (a single server)
   std::string token;               // k3s's join token

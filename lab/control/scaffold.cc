@@ -32,6 +32,7 @@ Lab DescribeLab(const UpOptions& options, const path& dir, const std::string& ne
   Lab lab;
   lab.dir = dir;
   lab.network = network;
+  lab.cluster = "lab-" + RandomHex(3);
   lab.version = options.version;
   lab.datastore = options.sqlite ? "sqlite" : "etcd";
   lab.token = RandomHex(16);

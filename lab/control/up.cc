@@ -87,6 +87,8 @@ absl::Status InstallNode(const Lab& lab, const LabNode& node, const LabNode& fir
     request.environment.push_back("K3S_URL=" + url);
     arguments.insert(arguments.end(), {"agent", "--node-label", "lab.k3saga/pool=workers"});
   }
+  // All of this lab's nodes share the machine's host name.
+  arguments.insert(arguments.end(), {"--node-name", node.name});
   request.log = layout.Node(node.name) / "journal/install.log";
   K3SAGA_ASSIGN_OR_RETURN(const int pid, SpawnChild(request));
   int status = 0;
