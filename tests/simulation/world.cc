@@ -9,6 +9,17 @@ constexpr int64_t kTickMs = 1000;
 constexpr int64_t kPatienceMs = 3 * 3'600'000;  // once faults have ceased
 constexpr uint64_t kMostEvents = 100'000;
 
+// FNV-1a over the journal's bytes.
+uint64_t DigestOf(const Journal& journal) {
+  uint64_t digest = 0xcbf29ce484222325ull;
+  for (const v1::Event& event : journal) {
+    for (const char byte : event.SerializeAsString()) {
+      digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+    }
+  }
+  return digest;
+}
+
 }  // namespace
 
 World::World(Scenario drawn, const Mutation& faulty, bool tells)
@@ -46,6 +57,7 @@ Verdict World::Run() {
   verdict.events = events;
   verdict.at_ms = schedule.now();
   verdict.journaled = current().journal().size();
+  if (digests) verdict.digest = DigestOf(current().journal());
   verdict.result = current().state().result;
   return verdict;
 }

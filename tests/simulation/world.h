@@ -21,6 +21,7 @@ struct Verdict {
   uint64_t events = 0;    // processed until then: the shortest failing prefix
   int64_t at_ms = 0;
   uint64_t journaled = 0;  // events of the rollout's journal
+  uint64_t digest = 0;     // of that journal
   v1::RolloutEnded::Result result = v1::RolloutEnded::RESULT_UNSPECIFIED;
 };
 
@@ -31,6 +32,7 @@ class World {
 
   Verdict Run();
 
+  bool digests = false;  // costs time: only where histories are compared
   Scenario scenario;
   const Mutation& mutation;
   Random random;
