@@ -71,7 +71,10 @@ int ChildProcess::Wait(std::chrono::seconds limit) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-void ChildProcess::Freeze() const { kill(pid_, SIGSTOP); }
+void ChildProcess::Freeze() const {
+  kill(pid_, SIGSTOP);
+  waitpid(pid_, nullptr, WUNTRACED);  // returns once every thread of it stands still
+}
 void ChildProcess::Thaw() const { kill(pid_, SIGCONT); }
 
 }  // namespace k3saga::testing

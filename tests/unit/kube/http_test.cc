@@ -26,6 +26,7 @@ class HttpTest : public ::testing::Test {
     return request;
   }
 
+  std::mutex hold_;  // outlives the server, which may still be waiting for it
   FakeTime time_;
   FakeKubernetes api_{time_};
 };
@@ -72,12 +73,11 @@ TEST_F(HttpTest, SaysThatNobodyListens) {
 }
 
 TEST_F(HttpTest, EndsAtItsDeadline) {
-  std::mutex hold;
-  api_.before = [&](const std::string&, const std::string&) { const std::lock_guard wait(hold); };
+  api_.before = [this](const std::string&, const std::string&) { const std::lock_guard wait(hold_); };
   HttpRequest request = Readyz();
   request.timeout = milliseconds(100);
   {
-    const std::lock_guard held(hold);
+    const std::lock_guard held(hold_);
     EXPECT_EQ(HttpClient(Admin()).Send(request).status().code(), absl::StatusCode::kDeadlineExceeded);
   }
 }
