@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "tests/support/eventually.h"
+
 namespace k3saga::testing {
 namespace {
 
@@ -67,6 +69,7 @@ FakeKubernetes::FakeKubernetes(FakeTime& time) : time_(time) {
   server_->http.set_tcp_nodelay(true);
   port_ = server_->http.bind_to_any_port("127.0.0.1");
   thread_ = std::thread([this] { server_->http.listen_after_bind(); });
+  Eventually([this] { return server_->http.is_running(); });  // before that it cannot be stopped
   dir_.Write(
       "k3s.yaml",
       absl::StrCat("apiVersion: v1\nkind: Config\ncurrent-context: default\nclusters:\n- name: default\n  "
