@@ -5,55 +5,50 @@
 
 namespace k3saga::lab {
 
-absl::StatusOr<ClusterClient::Credentials> ClusterClient::Load(const LabNode& server) const {
+absl::StatusOr<HttpsClient*> ClusterClient::Https(const LabNode& server) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::unique_ptr<HttpsClient>& client = clients_[server.name];
+  if (client != nullptr) return client.get();
   const std::filesystem::path tls = Layout{lab_.dir}.Root(server.name) / "var/lib/rancher/k3s/server/tls";
-  Credentials credentials;
-  K3SAGA_ASSIGN_OR_RETURN(credentials.ca, ReadFile(tls / "server-ca.crt"));
-  K3SAGA_ASSIGN_OR_RETURN(credentials.admin.certificate, ReadFile(tls / "client-admin.crt"));
-  K3SAGA_ASSIGN_OR_RETURN(credentials.admin.key, ReadFile(tls / "client-admin.key"));
-  return credentials;
+  HttpsPeer peer;
+  peer.address = server.address;
+  K3SAGA_ASSIGN_OR_RETURN(peer.ca, ReadFile(tls / "server-ca.crt"));
+  K3SAGA_ASSIGN_OR_RETURN(peer.client.certificate, ReadFile(tls / "client-admin.crt"));
+  K3SAGA_ASSIGN_OR_RETURN(peer.client.key, ReadFile(tls / "client-admin.key"));
+  client = std::make_unique<HttpsClient>(peer);
+  return client.get();
 }
 
 absl::StatusOr<json> ClusterClient::Call(const std::string& method, const std::string& path,
                                          const json& body) {
+  HttpsCall call;
+  call.method = method;
+  call.path = path;
+  if (!body.is_null()) call.body = body.dump();
+  if (method == "PATCH") call.content_type = "application/merge-patch+json";
   absl::Status last = absl::UnavailableError("the lab has no servers");
   for (const LabNode& server : lab_.Servers()) {
-    auto credentials = Load(server);
-    if (!credentials.ok()) {
-      last = credentials.status();
-      continue;
-    }
-    HttpsCall call;
-    call.address = server.address;
-    call.method = method;
-    call.path = path;
-    if (!body.is_null()) call.body = body.dump();
-    if (method == "PATCH") call.content_type = "application/merge-patch+json";
-    call.ca = credentials->ca;
-    call.client = credentials->admin;
-    auto response = CallHttps(call);
+    auto client = Https(server);
+    auto response = client.ok() ? (*client)->Send(call) : client.status();
     if (response.ok() && response->code / 100 == 2) {
       json parsed = json::parse(response->body, nullptr, /*allow_exceptions=*/false);
       return parsed.is_discarded() ? json(response->body) : parsed;
     }
+    if (response.ok() && response->code == 409) return absl::AlreadyExistsError(path);
     last = response.ok()
                ? absl::UnavailableError(absl::StrCat(server.name, ": ", response->code, " ", response->body))
                : response.status();
-    if (response.ok() && response->code == 409) return absl::AlreadyExistsError(path);
   }
   return last;
 }
 
 bool ClusterClient::IsReady(const LabNode& server, std::chrono::milliseconds deadline) {
-  auto credentials = Load(server);
-  if (!credentials.ok()) return false;
+  auto client = Https(server);
+  if (!client.ok()) return false;
   HttpsCall call;
-  call.address = server.address;
   call.path = "/readyz";
-  call.ca = credentials->ca;
-  call.client = credentials->admin;
   call.deadline = deadline;
-  auto response = CallHttps(call);
+  auto response = (*client)->Send(call);
   return response.ok() && response->code == 200;
 }
 

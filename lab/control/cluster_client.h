@@ -2,7 +2,9 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,13 +29,12 @@ class ClusterClient {
   std::unique_ptr<EtcdClient> Etcd(const LabNode& server);
 
  private:
-  struct Credentials {
-    std::string ca;
-    KeyPair admin;
-  };
-  absl::StatusOr<Credentials> Load(const LabNode& server) const;
+  // kNotFound while that server has no certificates yet.
+  absl::StatusOr<HttpsClient*> Https(const LabNode& server);
 
   const Lab& lab_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<HttpsClient>> clients_;  // by server
 };
 
 // A node as the API shows it.

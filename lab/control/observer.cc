@@ -19,7 +19,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kWriteEvery{50};
 constexpr milliseconds kWriteDeadline{400};
-constexpr milliseconds kSweepEvery{150};
+constexpr milliseconds kSweepEvery{200};
+constexpr milliseconds kPerWorker{10};  // added to the pause: a sweep over many workers costs more
 constexpr milliseconds kServerDeadline{700};
 constexpr milliseconds kMemberDeadline{250};
 constexpr milliseconds kWorkerDeadline{500};
@@ -110,7 +111,7 @@ class Observer {
         std::lock_guard<std::mutex> lock(mutex_);
         observation_.WorkersSeen(serving, SteadyMillis());
       }
-      std::this_thread::sleep_for(kSweepEvery);
+      std::this_thread::sleep_for(kSweepEvery + kPerWorker * serving.size());
     }
   }
 

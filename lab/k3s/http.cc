@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include <mutex>
 #include <thread>
 
 namespace k3saga::lab {
@@ -157,17 +158,29 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::ListenTls(const std::str
   return std::unique_ptr<HttpServer>(new HttpServer(Run(std::move(impl))));
 }
 
-absl::StatusOr<HttpResponse> CallHttps(const HttpsCall& call) {
-  X509* certificate = ReadCertificate(call.client.certificate);
-  EVP_PKEY* key = certificate == nullptr ? nullptr : ReadKey(call.client.key);
-  httplib::SSLClient client(call.address, call.port, certificate, key);
+struct HttpsClient::Impl {
+  std::mutex mutex;
+  std::string where;
+  std::unique_ptr<httplib::SSLClient> client;
+};
+
+HttpsClient::HttpsClient(const HttpsPeer& peer) : impl_(std::make_unique<Impl>()) {
+  X509* certificate = ReadCertificate(peer.client.certificate);
+  EVP_PKEY* key = certificate == nullptr ? nullptr : ReadKey(peer.client.key);
+  impl_->where = absl::StrCat("https://", peer.address, ":", peer.port);
+  impl_->client = std::make_unique<httplib::SSLClient>(peer.address, peer.port, certificate, key);
   X509_free(certificate);
   EVP_PKEY_free(key);
-  if (call.ca.empty()) {
-    client.enable_server_certificate_verification(false);
-  } else if (!Trust(client.ssl_context(), call.ca)) {
-    return absl::InvalidArgumentError("the authority is not PEM");
-  }
+  // An authority that cannot be read leaves nothing trusted: every call then fails, as it should.
+  impl_->client->enable_server_certificate_verification(!peer.ca.empty());
+  if (!peer.ca.empty()) Trust(impl_->client->ssl_context(), peer.ca);
+}
+
+HttpsClient::~HttpsClient() = default;
+
+absl::StatusOr<HttpResponse> HttpsClient::Send(const HttpsCall& call) {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  httplib::SSLClient& client = *impl_->client;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(call.deadline);
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(call.deadline - seconds);
   client.set_connection_timeout(seconds.count(), micros.count());
@@ -183,8 +196,8 @@ absl::StatusOr<HttpResponse> CallHttps(const HttpsCall& call) {
   }
   const httplib::Result result = client.send(request);
   if (!result) {
-    return absl::UnavailableError(absl::StrCat("https://", call.address, ":", call.port, call.path, ": ",
-                                               httplib::to_string(result.error())));
+    return absl::UnavailableError(
+        absl::StrCat(impl_->where, call.path, ": ", httplib::to_string(result.error())));
   }
   return HttpResponse{result->status, result->body, result->get_header_value("Content-Type")};
 }

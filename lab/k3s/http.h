@@ -53,22 +53,36 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// One request over HTTPS. `ca` empty: the server is not verified (how a joining node first asks for the
-// authority).
-struct HttpsCall {
+// Whom an HTTPS client talks to, and as whom.
+struct HttpsPeer {
   std::string address;
+  std::string ca;  // empty: the server is not verified (how a joining node first asks for the authority)
+  KeyPair client;  // empty: no certificate
   int port = 6443;
+};
+
+struct HttpsCall {
   std::string method = "GET";
   std::string path;
   std::string content_type = "application/json";
   std::string body;
-  std::string ca;
-  KeyPair client;          // empty: no certificate
   std::string basic_user;  // with basic_password: HTTP basic authentication
   std::string basic_password;
   std::chrono::milliseconds deadline{5000};
 };
-absl::StatusOr<HttpResponse> CallHttps(const HttpsCall& call);
+
+// Keeps the parsed certificates, which cost more than a whole request; a connection lasts for one.
+// Thread-safe.
+class HttpsClient {
+ public:
+  explicit HttpsClient(const HttpsPeer& peer);
+  ~HttpsClient();
+  absl::StatusOr<HttpResponse> Send(const HttpsCall& call);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // GET over plain HTTP; the status code.
 absl::StatusOr<int> CallHttp(const std::string& address, int port, const std::string& path,

@@ -122,11 +122,10 @@ absl::Status Server::PrepareFiles() {
   } else {
     if (token.empty()) return absl::InvalidArgumentError("--token is required");
     HttpsCall call;
-    call.address = AddressOf(url);
     call.path = "/v1-k3s/server-bootstrap";
     call.basic_user = "server";
     call.basic_password = TokenSecret(token);
-    K3SAGA_ASSIGN_OR_RETURN(HttpResponse response, CallHttps(call));
+    K3SAGA_ASSIGN_OR_RETURN(HttpResponse response, HttpsClient({AddressOf(url), "", {}}).Send(call));
     if (response.code != 200) {
       return absl::PermissionDeniedError(
           absl::StrCat("starting kubernetes: preparing server: failed to get CA certs: ", response.code));

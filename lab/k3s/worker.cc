@@ -25,7 +25,7 @@ class Worker {
  private:
   absl::Status Join(const std::string& token);
   ApiResponse Call(const ApiRequest& request);
-  absl::StatusOr<HttpResponse> CallAny(HttpsCall call);
+  absl::StatusOr<HttpResponse> CallAny(const HttpsCall& call);
   void LearnServers();
   std::filesystem::path ServersFile() const {
     return instance_.DataDir() / "agent/etc/k3s-agent-load-balancer.json";
@@ -35,13 +35,15 @@ class Worker {
   std::vector<std::string> servers_;  // addresses, the one that answered last first
   std::string ca_;
   KeyPair client_;
+  std::map<std::string, std::unique_ptr<HttpsClient>> clients_;  // by address
 };
 
-absl::StatusOr<HttpResponse> Worker::CallAny(HttpsCall call) {
+absl::StatusOr<HttpResponse> Worker::CallAny(const HttpsCall& call) {
   absl::StatusOr<HttpResponse> response = absl::UnavailableError("no server is known");
   for (size_t i = 0; i < servers_.size(); ++i) {
-    call.address = servers_[i];
-    response = CallHttps(call);
+    std::unique_ptr<HttpsClient>& client = clients_[servers_[i]];
+    if (client == nullptr) client = std::make_unique<HttpsClient>(HttpsPeer{servers_[i], ca_, client_});
+    response = client->Send(call);
     // 5xx: this server cannot serve now, another one may.
     if (!response.ok() || response->code >= 500 || response->code == 404) {
       if (response.ok() && response->code == 404 && !response->body.empty() && response->body[0] == '{')
@@ -60,10 +62,8 @@ ApiResponse Worker::Call(const ApiRequest& request) {
   call.path = request.path;
   call.content_type = request.content_type;
   call.body = request.body;
-  call.ca = ca_;
-  call.client = client_;
   call.deadline = kCallDeadline;
-  auto response = CallAny(std::move(call));
+  auto response = CallAny(call);
   if (!response.ok()) return Failure(503, "ServiceUnavailable", std::string(response.status().message()));
   json body = json::parse(response->body, nullptr, /*allow_exceptions=*/false);
   return {response->code, body.is_discarded() ? json::object() : std::move(body)};
@@ -80,7 +80,7 @@ absl::Status Worker::Join(const std::string& token) {
     return absl::PermissionDeniedError("token CA hash does not match the Cluster CA certificate hash");
   }
   call.path = "/v1-k3s/client-kubelet?node=" + instance_.NodeName();
-  call.ca = ca_;
+  clients_.clear();  // from now on the servers are verified
   call.basic_user = "node";
   call.basic_password = TokenSecret(token);
   K3SAGA_ASSIGN_OR_RETURN(HttpResponse response, CallAny(call));
@@ -88,6 +88,7 @@ absl::Status Worker::Join(const std::string& token) {
     return absl::PermissionDeniedError("Node password or token rejected: not authorized");
   const json pair = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
   client_ = {pair.value("certificate", ""), pair.value("key", "")};
+  clients_.clear();  // and this node shows who it is
   K3SAGA_RETURN_IF_ERROR(WriteFile(instance_.DataDir() / "agent/client-kubelet.crt", client_.certificate));
   K3SAGA_RETURN_IF_ERROR(WriteFile(instance_.DataDir() / "agent/server-ca.crt", ca_));
   return WriteFile(instance_.DataDir() / "agent/client-kubelet.key", client_.key, 0600);
