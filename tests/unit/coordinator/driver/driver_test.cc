@@ -17,13 +17,14 @@ using testing::HasSubstr;
 
 constexpr char kRollout[] = "20260131-142507-4f2a";
 
-v1::RolloutCreated Created() {
+// Without servers nothing waits for their claims.
+v1::RolloutCreated Created(const std::vector<std::string>& nodes = {"w1", "w2", "w3", "w4"}) {
   v1::RolloutCreated created;
   created.set_rollout(kRollout);
   created.set_holder("ann@laptop:1");
   created.set_epoch(5);
   created.mutable_plan()->set_cluster("shop-12");
-  for (const char* name : {"s1", "s2", "w1", "w2"}) {
+  for (const std::string& name : nodes) {
     v1::PlannedNode& node = *created.mutable_plan()->add_nodes();
     node.set_name(name);
     node.set_role(name[0] == 's' ? v1::ROLE_SERVER : v1::ROLE_WORKER);
@@ -116,6 +117,11 @@ class DriverTest : public testing::Test, protected Observer {
     next_ = std::move(first);
     return driver_->Start(Created());
   }
+  absl::Status StartWithServers(std::vector<v1::Event> first) {
+    MakeDriver();
+    next_ = std::move(first);
+    return driver_->Start(Created({"s1", "s2", "w1"}));
+  }
   // As when the process died: what was in flight is forgotten, the journal is what it is.
   absl::Status DieAndResume() {
     driver_.reset();
@@ -172,15 +178,15 @@ class DriverTest : public testing::Test, protected Observer {
 
 TEST_F(DriverTest, NothingIsSentBeforeItIsDurable) {
   fleet_.on_run = [&] { EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "issued 2")); };
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
-  EXPECT_THAT(Asked(), ElementsAre("s1 1", "w1 2"));
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
+  EXPECT_THAT(Asked(), ElementsAre("w3 1", "w1 2"));
   EXPECT_EQ(journal_.commits, 1);
   EXPECT_EQ(journal_.rollouts[kRollout][0].unix_ms(), loop_.WallUnixMillis());
 }
 
 TEST_F(DriverTest, WhatCouldNotBeWrittenIsNeverSent) {
   journal_.next_commit = absl::ResourceExhaustedError("disk full");
-  EXPECT_EQ(Start({Issue(1, "s1", StageSpec())}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Start({Issue(1, "w3", StageSpec())}).code(), absl::StatusCode::kResourceExhausted);
   loop_.Pass(seconds(1));
   EXPECT_TRUE(fleet_.runs.empty());
   EXPECT_TRUE(seen_.empty());
@@ -190,12 +196,12 @@ TEST_F(DriverTest, WhatCouldNotBeWrittenIsNeverSent) {
 }
 
 TEST_F(DriverTest, AFailedCommitInTheMiddleEndsEverything) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
   journal_.next_commit = absl::InternalError("I/O error");
-  next_ = {Issue(3, "s1", StageSpec())};
+  next_ = {Issue(3, "w3", StageSpec())};
   Settle(0, v1::Outcome::SUCCEEDED);
   loop_.RunPosted();
-  EXPECT_THAT(Asked(), ElementsAre("s1 1", "w1 2"));
+  EXPECT_THAT(Asked(), ElementsAre("w3 1", "w1 2"));
   ASSERT_EQ(finishes_.size(), 1u);
   EXPECT_EQ(finishes_[0].how, Finish::How::kFailed);
   // The journal works again: too late, this process does not know any more what it holds.
@@ -210,8 +216,8 @@ TEST_F(DriverTest, AFailedCommitInTheMiddleEndsEverything) {
 }
 
 TEST_F(DriverTest, WhatComesInTogetherSharesOneCommitWithWhatFollows) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
-  next_ = {Issue(3, "s2", StageSpec())};
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
+  next_ = {Issue(3, "w4", StageSpec())};
   Settle(0, v1::Outcome::SUCCEEDED);
   Settle(1, v1::Outcome::FAILED);
   EXPECT_EQ(journal_.commits, 1);
@@ -219,7 +225,7 @@ TEST_F(DriverTest, WhatComesInTogetherSharesOneCommitWithWhatFollows) {
   EXPECT_EQ(journal_.commits, 2);
   EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "issued 2", "settled 1 SUCCEEDED", "settled 2 FAILED",
                                  "issued 3"));
-  EXPECT_THAT(Asked(), ElementsAre("s1 1", "w1 2", "s2 3"));
+  EXPECT_THAT(Asked(), ElementsAre("w3 1", "w1 2", "w4 3"));
   EXPECT_FALSE(*fleet_.runs[0].alive);
 }
 
@@ -236,7 +242,7 @@ TEST_F(DriverTest, AskingCarriesNameAuthorityAndTheAgentsJournal) {
 }
 
 TEST_F(DriverTest, OnlyServersKeepTheRolloutForAdoptionAndTheJournalHasItOnce) {
-  ASSERT_TRUE(Start({Issue(1, "s1", ClaimSpec()), Issue(2, "w1", ClaimSpec())}).ok());
+  ASSERT_TRUE(StartWithServers({Issue(1, "s1", ClaimSpec()), Issue(2, "w1", ClaimSpec())}).ok());
   v1::RolloutCreated kept;
   ASSERT_TRUE(kept.ParseFromString(fleet_.runs[0].request.spec().claim().rollout_created()));
   EXPECT_EQ(kept.rollout(), kRollout);
@@ -250,7 +256,7 @@ TEST_F(DriverTest, ABackupThatIsToBeCopiedCountsOnceItIs) {
   created.mutable_plan()->mutable_policies()->mutable_backup()->set_copy_to("/proc/no/such/place");
   v1::OperationSpec spec;
   spec.mutable_backup()->set_name("b1");
-  next_ = {Issue(1, "s1", spec)};
+  next_ = {Issue(1, "w3", spec)};
   ASSERT_TRUE(driver_->Start(created).ok());
   v1::Outcome taken;
   taken.set_code(v1::Outcome::SUCCEEDED);
@@ -265,11 +271,11 @@ TEST_F(DriverTest, ABackupThatIsToBeCopiedCountsOnceItIs) {
 
 TEST_F(DriverTest, AfterADeathOpenOperationsAreAskedForAgainByTheirNames) {
   ASSERT_TRUE(
-      Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec()), Issue(3, "w2", StageSpec())}).ok());
+      Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec()), Issue(3, "w2", StageSpec())}).ok());
   Settle(1, v1::Outcome::SUCCEEDED);
   loop_.RunPosted();
   ASSERT_TRUE(DieAndResume().ok());
-  EXPECT_THAT(Asked(), ElementsAre("s1 1", "w2 3"));
+  EXPECT_THAT(Asked(), ElementsAre("w3 1", "w2 3"));
   EXPECT_EQ(fleet_.runs[0].request.authority().epoch(), 6u);
   EXPECT_EQ(fleet_.runs[0].request.authority().holder(), "bob@desk:2");
   EXPECT_THAT(Log(),
@@ -280,6 +286,40 @@ TEST_F(DriverTest, AfterADeathOpenOperationsAreAskedForAgainByTheirNames) {
   ASSERT_TRUE(DieAndResume().ok());
   EXPECT_THAT(Asked(), ElementsAre("w2 3"));
   EXPECT_EQ(driver_->state().epoch, 7u);
+}
+
+TEST_F(DriverTest, AResumedCoordinatorAsksForNothingUntilEveryServerHasAcknowledgedIt) {
+  ASSERT_TRUE(StartWithServers({Issue(1, "s1", ClaimSpec()), Issue(2, "s2", ClaimSpec())}).ok());
+  next_ = {Issue(3, "w1", StageSpec())};
+  Settle(0, v1::Outcome::SUCCEEDED);
+  Settle(1, v1::Outcome::SUCCEEDED);
+  loop_.RunPosted();
+  EXPECT_THAT(Asked(), ElementsAre("s1 1", "s2 2", "w1 3"));
+
+  ASSERT_TRUE(DieAndResume().ok());
+  EXPECT_TRUE(fleet_.runs.empty());
+  const uint64_t first = driver_->state().next_sequence;
+  next_ = {Issue(first, "s1", ClaimSpec()), Issue(first + 1, "s2", ClaimSpec())};
+  driver_->Command(v1::CommandReceived::RESUME, "bob", nullptr);
+  loop_.RunPosted();
+  ASSERT_EQ(fleet_.runs.size(), 2u);
+  Settle(0, v1::Outcome::SUCCEEDED);
+  loop_.RunPosted();
+  ASSERT_EQ(fleet_.runs.size(), 2u);
+  Settle(1, v1::Outcome::SUCCEEDED);
+  loop_.RunPosted();
+  ASSERT_EQ(fleet_.runs.size(), 3u);
+  EXPECT_EQ(fleet_.runs[2].request.id().sequence(), 3u);
+  EXPECT_EQ(fleet_.runs[2].request.authority().epoch(), 6u);
+}
+
+TEST_F(DriverTest, WhatMayNotBeAskedForInTimeIsUnknown) {
+  ASSERT_TRUE(StartWithServers({Issue(1, "w1", StageSpec())}).ok());
+  loop_.Pass(seconds(60));
+  EXPECT_TRUE(fleet_.runs.empty());
+  EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "settled 1 UNKNOWN"));
+  EXPECT_EQ(journal_.rollouts[kRollout][2].settled().outcome().reason().code(), v1::CLAIM_MISSING);
+  EXPECT_EQ(loop_.timers(), 0u);
 }
 
 TEST_F(DriverTest, ResumeTakesAnEpochThatNobodyHasSeen) {
@@ -301,7 +341,7 @@ TEST_F(DriverTest, ResumeNeedsARolloutThatHasNotEnded) {
 
 TEST_F(DriverTest, AJournalThatDoesNotFoldIsLeftAlone) {
   ASSERT_TRUE(Start({}).ok());
-  journal_.rollouts[kRollout].push_back(Issue(9, "s1", StageSpec()));
+  journal_.rollouts[kRollout].push_back(Issue(9, "w3", StageSpec()));
   const absl::Status status = DieAndResume();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("event 2"));
@@ -355,7 +395,7 @@ TEST_F(DriverTest, TimersFireAndAfterADeathCountInFullAgain) {
 }
 
 TEST_F(DriverTest, AProbeRoundBecomesOneProof) {
-  ASSERT_TRUE(Start({Probe(1, true)}).ok());
+  ASSERT_TRUE(StartWithServers({Probe(1, true)}).ok());
   ASSERT_EQ(fleet_.probes.size(), 2u);
   EXPECT_EQ(fleet_.probes[0].request.authority().epoch(), 5u);
   v1::ServerProof proof;
@@ -376,7 +416,7 @@ TEST_F(DriverTest, AProbeRoundBecomesOneProof) {
 }
 
 TEST_F(DriverTest, ACommandIsAcknowledgedOnceItIsDurable) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec())}).ok());
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec())}).ok());
   bool acknowledged = false;
   driver_->Command(v1::CommandReceived::PAUSE, "ann", [&](const absl::Status& status) {
     EXPECT_TRUE(status.ok());
@@ -411,7 +451,7 @@ TEST_F(DriverTest, ACommandThatNobodyKnowsIsItsSendersError) {
 }
 
 TEST_F(DriverTest, PausedItGoesHomeWhenTheLastOperationIsDone) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec())}).ok());
   driver_->Command(v1::CommandReceived::PAUSE, "ann", nullptr);
   loop_.RunPosted();
   Settle(0, v1::Outcome::SUCCEEDED);
@@ -431,7 +471,7 @@ TEST_F(DriverTest, PausedItGoesHomeWhenTheLastOperationIsDone) {
 }
 
 TEST_F(DriverTest, TheEndIsReportedOnceAndNothingFollows) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Timer(2, 1'000)}).ok());
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Timer(2, 1'000)}).ok());
   next_ = {End()};
   Settle(0, v1::Outcome::SUCCEEDED);
   loop_.Pass(seconds(10));
@@ -442,7 +482,7 @@ TEST_F(DriverTest, TheEndIsReportedOnceAndNothingFollows) {
 }
 
 TEST_F(DriverTest, ADecisionThatDoesNotFoldOrNeverEndsIsNotWritten) {
-  EXPECT_EQ(Start({Issue(7, "s1", StageSpec())}).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Start({Issue(7, "w3", StageSpec())}).code(), absl::StatusCode::kInternal);
   EXPECT_TRUE(Log().empty());
   const Services services{loop_,
                           loop_,
@@ -463,7 +503,7 @@ TEST_F(DriverTest, ADecisionThatDoesNotFoldOrNeverEndsIsNotWritten) {
 }
 
 TEST_F(DriverTest, DestroyedItLeavesTheLoopAndTheFleetInPeace) {
-  ASSERT_TRUE(Start({Issue(1, "s1", StageSpec()), Timer(2, 1'000), Probe(3, false)}).ok());
+  ASSERT_TRUE(Start({Issue(1, "w3", StageSpec()), Timer(2, 1'000), Probe(3, false)}).ok());
   Settle(0, v1::Outcome::SUCCEEDED);
   driver_.reset();
   loop_.Pass(seconds(100));
