@@ -80,7 +80,10 @@ std::string LabCluster::Log(const std::string& name) const {
 }
 
 LabCluster::Ended LabCluster::Lab(const std::vector<std::string>& arguments) {
-  return RunToEnd(Joined(Joined({Program("k3saga-lab")}, arguments), {"--dir", dir_}), PlainEnvironment());
+  // --dir belongs to the command, before what a fault's kind takes.
+  std::vector<std::string> argv = {Program("k3saga-lab"), arguments.front(), "--dir", dir_};
+  argv.insert(argv.end(), arguments.begin() + 1, arguments.end());
+  return RunToEnd(std::move(argv), PlainEnvironment());
 }
 
 nlohmann::json LabCluster::Report() {

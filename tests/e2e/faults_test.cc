@@ -1,0 +1,98 @@
+// Each fault of the lab, at a server and at a worker: what the rollout ends with, and what every node is left
+// like.
+
+#include <ostream>
+
+#include "tests/e2e/outcome.h"
+
+namespace k3saga::testing {
+namespace {
+
+struct Fault {
+  std::string name;
+  std::vector<std::vector<std::string>> inject;  // arguments of `k3saga-lab fault`
+  std::string state;                             // how the rollout ends
+  std::map<std::string, std::string> versions;
+  std::vector<std::string> cordoned = {};
+  std::string in_history = {};  // words that `history` shows
+  std::vector<std::string> up = {};
+  friend std::ostream& operator<<(std::ostream& out, const Fault& fault) { return out << fault.name; }
+};
+
+std::map<std::string, std::string> All(const std::string& version) {
+  return {{"s1", version}, {"s2", version}, {"s3", version}, {"w1", version}};
+}
+
+std::map<std::string, std::string> ServersOnly() {
+  return {{"s1", kNew}, {"s2", kNew}, {"s3", kNew}, {"w1", kOld}};
+}
+
+class FaultTest : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(FaultTest, EndsAsPromised) {
+  const Fault& fault = GetParam();
+  LabCluster::Shape shape{.servers = 3, .workers = 1, .up_arguments = {"--health-timeout", "15s"}};
+  shape.up_arguments.insert(shape.up_arguments.end(), fault.up.begin(), fault.up.end());
+  auto lab = LabCluster::Up(shape);
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  const auto units = UnitsOf(**lab, {"s1", "s2", "s3", "w1"});
+  for (const std::vector<std::string>& arguments : fault.inject) {
+    std::vector<std::string> all = {"fault"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const auto injected = (*lab)->Lab(all);
+    ASSERT_EQ(injected.exit_code, 0) << injected.err;
+  }
+
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), fault.state) << upgrade.out;
+  EXPECT_EQ((*lab)->RunningVersions(), fault.versions) << upgrade.out;
+  EXPECT_EQ(Cordoned(**lab), fault.cordoned);
+  EXPECT_EQ(UnitsOf(**lab, {"s1", "s2", "s3", "w1"}), units);
+  EXPECT_NE(HistoryOf(**lab).find(fault.in_history), std::string::npos) << HistoryOf(**lab);
+  EXPECT_GE((*lab)->Report().value("fewest_healthy_members", 0), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AtServers, FaultTest,
+    ::testing::Values(
+        Fault{"ReleaseNeverReady",
+              {{"release", kNew, "never-ready"}},
+              "compensated",
+              All(kOld),
+              {},
+              "put back"},
+        Fault{"ReleaseCrashes", {{"release", kNew, "crash"}}, "compensated", All(kOld), {}, "put back"},
+        Fault{"SecondServerNeverReady",
+              {{"node", "s2", "never-ready", "--only", kNew}},
+              "compensated",
+              All(kOld),
+              {},
+              "Restore from backup"},
+        Fault{"InstallerDiesHalfway",
+              {{"installer", "s2", "halfway", "--times", "9"}},
+              "compensated",
+              All(kOld),
+              {},
+              "Restore from backup"},
+        Fault{"ReleaseSaysAnotherVersion", {{"release", kNew, "wrong-version"}}, "stopped", All(kOld)},
+        Fault{"ReleaseIsCorrupt", {{"release", kNew, "corrupt"}}, "stopped", All(kOld)},
+        Fault{"ReleaseIsCut", {{"release", kNew, "cut"}}, "stopped", All(kOld)},
+        Fault{"DownloadFails", {{"download", "error"}}, "stopped", All(kOld), {}, "", {"--release-server"}}),
+    [](const auto& fault) { return fault.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    AtAWorker, FaultTest,
+    ::testing::Values(
+        Fault{
+            "NeverReady", {{"node", "w1", "never-ready", "--only", kNew}}, "stopped", ServersOnly(), {"w1"}},
+        Fault{"Crashes", {{"node", "w1", "crash", "--only", kNew}}, "stopped", ServersOnly(), {"w1"}},
+        Fault{"InstallerDiesHalfway",
+              {{"installer", "w1", "halfway", "--times", "9"}},
+              "stopped",
+              ServersOnly(),
+              {"w1"}}),
+    [](const auto& fault) { return fault.param.name; });
+
+}  // namespace
+}  // namespace k3saga::testing
