@@ -59,15 +59,15 @@ TEST(GoodRollout, OneServer) {
   EXPECT_TRUE(Cordoned(**lab).empty());
 }
 
-TEST(GoodRollout, ServersThatNobodyTouchedCrash) {
+// "Ready is not stable": a server of the old release crashes beside one of the new, again and again. It goes next.
+TEST(GoodRollout, AServerThatNobodyTouchedCrashes) {
   auto lab = LabCluster::Up({.servers = 3, .workers = 0});
   ASSERT_TRUE(lab.ok()) << lab.status();
-  for (const char* server : {"s1", "s2", "s3"}) {
-    ASSERT_EQ((*lab)->Lab({"fault", "node", server, "overtaken", "--ms", "2000"}).exit_code, 0);
-  }
+  ASSERT_EQ((*lab)->Lab({"fault", "node", "s3", "overtaken", "--ms", "1500"}).exit_code, 0);
   const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
   EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
   EXPECT_EQ((*lab)->RunningVersions(), (Versions{{"s1", kNew}, {"s2", kNew}, {"s3", kNew}}));
+  EXPECT_GE((*lab)->Report().value("fewest_healthy_members", 0), 2);
 }
 
 }  // namespace
