@@ -17,15 +17,20 @@ namespace {
 constexpr int kPorts[] = {2379, 2380, 2381, 6443, 7440, 10248};
 constexpr int kAttempts = 400;
 
+sockaddr_in SocketAddress(const std::string& address, int port) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+  return to;
+}
+
 bool CanBind(const std::string& address, int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const int yes = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+  const sockaddr_in to = SocketAddress(address, port);
   const bool bound = bind(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 && listen(fd, 1) == 0;
   close(fd);
   return bound;
@@ -59,6 +64,15 @@ absl::StatusOr<Network> AcquireNetwork() {
       "no free loopback network: every 127.X.Y.0/24 that was tried is locked (see /tmp/k3saga-lab-networks) "
       "or "
       "has k3s's ports in use");
+}
+
+bool CanConnect(const std::string& address, int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const sockaddr_in to = SocketAddress(address, port);
+  const bool connected = connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0;
+  close(fd);
+  return connected;
 }
 
 }  // namespace k3saga::lab

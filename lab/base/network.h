@@ -16,4 +16,7 @@ struct Network {
 // The first free 127.X.Y.0/24: nobody holds its lock, and k3s's ports can be bound in it.
 absl::StatusOr<Network> AcquireNetwork();
 
+// Does somebody listen there?
+bool CanConnect(const std::string& address, int port);
+
 }  // namespace k3saga::lab

@@ -5,6 +5,7 @@
 
 #include "common/status_macros.h"
 #include "lab/base/files.h"
+#include "lab/base/network.h"
 #include "lab/base/processes.h"
 #include "lab/control/cluster_client.h"
 #include "lab/control/scaffold.h"
@@ -17,6 +18,9 @@ namespace {
 constexpr int kCrashAfterMillis = 300;
 constexpr int kSlowStartMillis = 20'000;
 constexpr std::chrono::seconds kPodDeadline{10};
+constexpr int kAgentPort = 7440;
+constexpr std::chrono::seconds kAgentGone{1};
+constexpr std::chrono::seconds kAgentBack{5};
 constexpr char kOtherVersion[] = "v1.30.9+k3s1";
 
 absl::StatusOr<LabNode> RequireNode(const Lab& lab, const std::string& name) {
@@ -171,10 +175,14 @@ absl::Status SetEnvironment(const Lab& lab, const std::string& node,
   const std::string text = absl::StrJoin(variables, "\n") + "\n";
   K3SAGA_RETURN_IF_ERROR(WriteFile(dir / "manager.env", keep ? text : ""));
   K3SAGA_RETURN_IF_ERROR(WriteFile(dir / "agent-once.env", keep ? "" : text));
-  return AskDaemon(lab, {{"node", node},
-                         {"program", "systemctl"},
-                         {"arguments", {"restart", "--no-block", UnitOf(found, "agent")}}})
-      .status();
+  const std::vector<std::string> restart = {"restart", "--no-block", UnitOf(found, "agent")};
+  K3SAGA_RETURN_IF_ERROR(
+      AskDaemon(lab, {{"node", node}, {"program", "systemctl"}, {"arguments", restart}}).status());
+  // The old one lets go of its port within moments. A variable may well kill the new one at once: not our
+  // error.
+  (void)WaitUntil([&] { return !CanConnect(found.address, kAgentPort); }, kAgentGone);
+  (void)WaitUntil([&] { return CanConnect(found.address, kAgentPort); }, kAgentBack);
+  return absl::OkStatus();
 }
 
 absl::Status Reboot(const Lab& lab, const std::string& node) {
