@@ -3,6 +3,7 @@
 
 #include <ostream>
 
+#include "common/host/files.h"
 #include "tests/e2e/outcome.h"
 
 namespace k3saga::testing {
@@ -14,8 +15,9 @@ struct Fault {
   std::string state;                             // how the rollout ends
   std::map<std::string, std::string> versions;
   std::vector<std::string> cordoned = {};
-  std::string in_history = {};  // words that `history` shows
-  std::vector<std::string> up = {};
+  std::string in_history = {};                                         // words that `history` shows
+  std::vector<std::string> up = {};                                    // further arguments of `k3saga-lab up`
+  std::vector<std::pair<std::string, std::string>> cluster_file = {};  // text to replace in cluster.yaml
   friend std::ostream& operator<<(std::ostream& out, const Fault& fault) { return out << fault.name; }
 };
 
@@ -23,8 +25,21 @@ std::map<std::string, std::string> All(const std::string& version) {
   return {{"s1", version}, {"s2", version}, {"s3", version}, {"w1", version}};
 }
 
-std::map<std::string, std::string> ServersOnly() {
-  return {{"s1", kNew}, {"s2", kNew}, {"s3", kNew}, {"w1", kOld}};
+std::map<std::string, std::string> ServersNewAnd(const std::string& worker) {
+  return {{"s1", kNew}, {"s2", kNew}, {"s3", kNew}, {"w1", worker}};
+}
+
+void EditClusterFile(const LabCluster& lab,
+                     const std::vector<std::pair<std::string, std::string>>& replacements) {
+  const std::string path = lab.Path("cluster.yaml");
+  auto content = ReadFile(path);
+  ASSERT_TRUE(content.ok());
+  for (const auto& [from, to] : replacements) {
+    const size_t at = content->find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    content->replace(at, from.size(), to);
+  }
+  ASSERT_TRUE(WriteFileDurably(path, *content, {.mode = 0644}).ok());
 }
 
 class FaultTest : public ::testing::TestWithParam<Fault> {};
@@ -35,6 +50,7 @@ TEST_P(FaultTest, EndsAsPromised) {
   shape.up_arguments.insert(shape.up_arguments.end(), fault.up.begin(), fault.up.end());
   auto lab = LabCluster::Up(shape);
   ASSERT_TRUE(lab.ok()) << lab.status();
+  EditClusterFile(**lab, fault.cluster_file);
   const auto units = UnitsOf(**lab, {"s1", "s2", "s3", "w1"});
   for (const std::vector<std::string>& arguments : fault.inject) {
     std::vector<std::string> all = {"fault"};
@@ -81,17 +97,33 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"DownloadFails", {{"download", "error"}}, "stopped", All(kOld), {}, "", {"--release-server"}}),
     [](const auto& fault) { return fault.param.name; });
 
+// The servers stay where they are; the worker is left as it failed, cordoned and with its reason, unless the
+// policy or the moment of the failure says better.
 INSTANTIATE_TEST_SUITE_P(
     AtAWorker, FaultTest,
     ::testing::Values(
-        Fault{
-            "NeverReady", {{"node", "w1", "never-ready", "--only", kNew}}, "stopped", ServersOnly(), {"w1"}},
-        Fault{"Crashes", {{"node", "w1", "crash", "--only", kNew}}, "stopped", ServersOnly(), {"w1"}},
+        Fault{"NeverReady", {{"node", "w1", "never-ready", "--only", kNew}}, "stopped", All(kNew), {"w1"}},
+        Fault{"Crashes", {{"node", "w1", "crash", "--only", kNew}}, "stopped", ServersNewAnd(""), {"w1"}},
+        Fault{"CrashesAndIsPutBack",
+              {{"node", "w1", "crash", "--only", kNew}},
+              "stopped",
+              ServersNewAnd(kOld),
+              {},
+              "put back",
+              {},
+              {{"  workers:", "  workers:\n    on_failure: put_back"}}},
         Fault{"InstallerDiesHalfway",
               {{"installer", "w1", "halfway", "--times", "9"}},
               "stopped",
-              ServersOnly(),
-              {"w1"}}),
+              ServersNewAnd(kOld)},
+        Fault{"DrainIsBlocked",
+              {{"drain", "w1"}},
+              "stopped",
+              ServersNewAnd(kOld),
+              {},
+              "",
+              {},
+              {{"timeout: 60s}", "timeout: 5s}"}}}),
     [](const auto& fault) { return fault.param.name; });
 
 }  // namespace
