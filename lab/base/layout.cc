@@ -2,6 +2,8 @@
 
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include <random>
 
@@ -61,6 +63,11 @@ std::optional<NodeHome> FindNodeHome(const char* environment, const std::filesys
     if (nodes.filename() == "nodes" && std::filesystem::exists(nodes.parent_path() / "lab.json")) {
       return NodeHome{nodes.parent_path(), at.filename().string()};
     }
+  }
+  char host[HOST_NAME_MAX + 1] = {};
+  if (std::filesystem::exists(std::filesystem::path(kMachineLab) / "lab.json") &&
+      gethostname(host, sizeof(host) - 1) == 0) {
+    return NodeHome{kMachineLab, host};
   }
   return std::nullopt;
 }

@@ -64,6 +64,10 @@ struct Layout {
   std::filesystem::path ReleaseServerFault() const { return dir / "release-server.json"; }
 };
 
+// Where a machine that is a node by itself has its lab's folder (tests/systemd boots such hosts): the node is
+// named as the host, and nodes/NAME/root leads to "/".
+inline constexpr char kMachineLab[] = "/var/lib/k3saga-lab";
+
 // The node that a process belongs to: from K3SAGA_LAB_NODE_DIR, else from `path` (an executable or a file
 // below DIR/nodes/NAME/). This is how simulated k3s and the stand-ins find their node without being told.
 struct NodeHome {

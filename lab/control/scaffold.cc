@@ -77,14 +77,6 @@ absl::Status WriteReleases(const UpOptions& options, const Layout& layout) {
   return absl::OkStatus();
 }
 
-absl::Status WriteInstaller(const Lab& lab, const Layout& layout) {
-  const std::string text = absl::StrReplaceAll(
-      kInstallerText, {{"@RELEASES@", "file://" + layout.Releases().string()},
-                       {"@VERSION@", lab.version},
-                       {"@RESTART_SEC@", absl::StrCat(lab.timings.restart_sec_ms, "ms")}});
-  return WriteFile(layout.Installer(), text, 0755);
-}
-
 std::string AgentConfig(const LabNode& node, const Layout& layout) {
   const std::string root = layout.Root(node.name).string();
   const std::string bin = (layout.Node(node.name) / "bin").string();
@@ -191,6 +183,15 @@ absl::Status WriteLabUnits(const Lab& lab, const Layout& layout) {
 
 }  // namespace
 
+absl::Status WriteInstaller(const Lab& lab) {
+  const Layout layout{lab.dir};
+  const std::string text = absl::StrReplaceAll(
+      kInstallerText, {{"@RELEASES@", "file://" + layout.Releases().string()},
+                       {"@VERSION@", lab.version},
+                       {"@RESTART_SEC@", absl::StrCat(lab.timings.restart_sec_ms, "ms")}});
+  return WriteFile(layout.Installer(), text, 0755);
+}
+
 absl::StatusOr<path> FindProgram(const std::string& name) {
   const path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   const path candidates[] = {here / name, here.parent_path() / "bin" / name,
@@ -210,7 +211,7 @@ absl::StatusOr<Lab> Scaffold(const UpOptions& options, const path& dir, const st
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(dir));
   K3SAGA_RETURN_IF_ERROR(SaveLab(lab));
   K3SAGA_RETURN_IF_ERROR(WriteReleases(options, layout));
-  K3SAGA_RETURN_IF_ERROR(WriteInstaller(lab, layout));
+  K3SAGA_RETURN_IF_ERROR(WriteInstaller(lab));
   K3SAGA_ASSIGN_OR_RETURN(const tls::CertificateAndKey authority,
                           tls::CreateAuthority(lab.cluster, NowMillis() / 1000, kCertificateDays));
   K3SAGA_RETURN_IF_ERROR(WriteIdentities(authority, lab));

@@ -14,6 +14,9 @@ namespace k3saga::lab {
 absl::StatusOr<Lab> Scaffold(const UpOptions& options, const std::filesystem::path& dir,
                              const std::string& network);
 
+// The stand-in for k3s's installer, as Layout::Installer of `lab.dir`.
+absl::Status WriteInstaller(const Lab& lab);
+
 // A program of k3saga that is needed to run a lab: beside this one, or where packages put helpers.
 absl::StatusOr<std::filesystem::path> FindProgram(const std::string& name);
 

@@ -3,7 +3,6 @@
 #include <absl/strings/match.h>
 #include <absl/strings/strip.h>
 
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,7 +10,6 @@
 
 #include "common/host/files.h"
 #include "common/status_macros.h"
-#include "common/tls/certificate.h"
 #include "tests/support/eventually.h"
 #include "tests/systemd/network.h"
 
@@ -98,13 +96,11 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Start(const K3sSource& source,
   }
   HostsOptions hosts{
       .names = cluster->nodes(),
-      .debian_packages = source.DebianPackages(),
       .read_only = {{source.Releases(), kReleasesOnHost},
                     {source.InstallerFolder(), std::filesystem::path(kInstallerOnHost).parent_path()},
                     {PackagesFolder(), kPackagesOnHost}}};
   hosts.names.push_back(kOperator);
-  K3SAGA_ASSIGN_OR_RETURN(const std::vector<std::string> dependencies, DependenciesOfPackages());
-  hosts.debian_packages.insert(hosts.debian_packages.end(), dependencies.begin(), dependencies.end());
+  K3SAGA_ASSIGN_OR_RETURN(hosts.debian_packages, DependenciesOfPackages());
   K3SAGA_ASSIGN_OR_RETURN(cluster->hosts_, Hosts::Boot(hosts));
   K3SAGA_RETURN_IF_ERROR(cluster->InstallK3s());
   K3SAGA_RETURN_IF_ERROR(cluster->InstallPackages());
@@ -137,14 +133,23 @@ absl::Status Cluster::RunInstaller(const std::string& name, const std::vector<st
           ->Output(name, {"install", "--mode=755",
                           absl::StrCat(kReleasesOnHost, "/", options_.version, "/k3s"), "/usr/local/bin/k3s"})
           .status());
-  std::vector<std::string> argv = {"env", "INSTALL_K3S_SKIP_DOWNLOAD=true"};
+  std::vector<std::string> argv = {"env", "INSTALL_K3S_SKIP_DOWNLOAD=true",
+                                   "INSTALL_K3S_BIN_DIR=/usr/local/bin",
+                                   "INSTALL_K3S_SYSTEMD_DIR=/etc/systemd/system"};
   argv.insert(argv.end(), environment.begin(), environment.end());
   argv.push_back(kInstallerOnHost);
   arguments.push_back(absl::StrCat("--node-ip=", hosts_->Address(name)));
   const std::vector<std::string> flags = source_.Flags(IsServer(name));
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return hosts_->Output(name, argv, std::chrono::minutes(5)).status();
+  const absl::Status installed = hosts_->Output(name, argv, std::chrono::minutes(5)).status();
+  if (installed.ok()) {
+    return installed;
+  }
+  const absl::StatusOr<std::string> journal =
+      hosts_->Output(name, {"journalctl", "--unit", Unit(name), "--lines=20", "--output=cat", "--no-pager"});
+  return absl::Status(installed.code(),
+                      absl::StrCat(std::string(installed.message()), "\n", journal.value_or("")));
 }
 
 absl::Status Cluster::InstallServer(const std::string& name, bool first) {
@@ -190,21 +195,21 @@ absl::Status Cluster::InstallPackages() {
 }
 
 absl::Status Cluster::GiveIdentities() {
-  const int64_t now = std::time(nullptr);
-  K3SAGA_ASSIGN_OR_RETURN(const tls::CertificateAndKey authority,
-                          tls::CreateAuthority(kClusterName, now, 30));
-  const auto give = [&](const std::string& name, tls::PeerRole role, const std::string& folder,
-                        const std::string& base) -> absl::Status {
-    K3SAGA_ASSIGN_OR_RETURN(const tls::CertificateAndKey pair,
-                            tls::Issue(authority, {kClusterName, role, name}, now, 30));
-    K3SAGA_RETURN_IF_ERROR(hosts_->WriteFile(name, folder + "/ca.crt", authority.certificate_pem));
-    K3SAGA_RETURN_IF_ERROR(hosts_->WriteFile(name, folder + "/" + base + ".crt", pair.certificate_pem));
-    return hosts_->WriteFile(name, folder + "/" + base + ".key", pair.key_pem, 0600);
-  };
-  K3SAGA_RETURN_IF_ERROR(give(kOperator, tls::PeerRole::kCoordinator, kFolder, "coordinator"));
-  K3SAGA_RETURN_IF_ERROR(hosts_->WriteFile(kOperator, absl::StrCat(kFolder, "/cluster.yaml"), ClusterFile()));
+  const std::string file = absl::StrCat(kFolder, "/cluster.yaml");
+  K3SAGA_RETURN_IF_ERROR(hosts_->Output(kOperator, {"mkdir", "-p", kFolder}).status());
+  K3SAGA_RETURN_IF_ERROR(
+      hosts_->Output(kOperator, {"k3saga", "-f", file, "init", "--name", kClusterName}).status());
+  K3SAGA_RETURN_IF_ERROR(hosts_->WriteFile(kOperator, file, ClusterFile()));
   return ForEach(nodes(), [&](const std::string& name) -> absl::Status {
-    K3SAGA_RETURN_IF_ERROR(give(name, tls::PeerRole::kAgent, "/etc/k3saga", "agent"));
+    K3SAGA_RETURN_IF_ERROR(
+        hosts_->Output(kOperator, {"k3saga", "-f", file, "identity", "agent", name}).status());
+    for (const auto& [issued, mode] : {std::pair{"ca.crt", 0644}, {"agent.crt", 0644}, {"agent.key", 0600}}) {
+      K3SAGA_ASSIGN_OR_RETURN(
+          std::string content,
+          hosts_->ReadFile(kOperator, absl::StrCat(kFolder, "/identity/", name, "/", issued)));
+      K3SAGA_RETURN_IF_ERROR(
+          hosts_->WriteFile(name, absl::StrCat("/etc/k3saga/", issued), std::move(content), mode));
+    }
     K3SAGA_RETURN_IF_ERROR(hosts_
                                ->Output(name, {"sed", "-i", absl::StrCat("s/^node:.*/node: ", name, "/"),
                                                "/etc/k3saga/agent.yaml"})
@@ -215,9 +220,9 @@ absl::Status Cluster::GiveIdentities() {
 }
 
 std::string Cluster::ClusterFile() const {
-  std::string file =
-      absl::StrCat("name: ", kClusterName, "\ndistribution: k3s\n",
-                   "identity: {ca: ca.crt, certificate: coordinator.crt, key: coordinator.key}\nnodes:\n");
+  std::string file = absl::StrCat("name: ", kClusterName, "\ndistribution: k3s\n",
+                                  "identity: {ca: identity/ca.crt, certificate: identity/coordinator.crt, "
+                                  "key: identity/coordinator.key}\nnodes:\n");
   for (const std::string& name : nodes()) {
     absl::StrAppend(&file, "- {name: ", name, ", role: ", IsServer(name) ? "server" : "worker",
                     ", agent: ", hosts_->Address(name), "}\n");

@@ -26,7 +26,6 @@ class K3sSource {
   virtual std::string Releases()
       const = 0;  // folder on this machine: VERSION/k3s, VERSION/sha256sum-ARCH.txt
   virtual std::string InstallerFolder() const = 0;  // holds install.sh
-  virtual std::vector<std::string> DebianPackages() const = 0;
   // Before k3s is installed on a booted host.
   virtual absl::Status Prepare(const Hosts& hosts, std::string_view name) const = 0;
   virtual std::vector<std::string> Flags(bool server) const = 0;

@@ -18,9 +18,6 @@ class RealK3s final : public K3sSource {
 
   std::string Releases() const override { return releases_; }
   std::string InstallerFolder() const override { return installer_folder_; }
-  std::vector<std::string> DebianPackages() const override {
-    return {"conntrack", "ebtables", "kmod", "socat"};
-  }
 
   absl::Status Prepare(const Hosts& hosts, std::string_view name) const override {
     // The bridge that CNI would make: containers may not load its kernel module by themselves.

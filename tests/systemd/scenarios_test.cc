@@ -1,0 +1,201 @@
+// Rollouts on booted hosts with real systemd, our packages and the simulated k3s, with somebody pulling at
+// the machine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "common/host/files.h"
+#include "tests/support/eventually.h"
+#include "tests/systemd/rollout.h"
+
+namespace k3saga::hosts {
+namespace {
+
+using testing::Eventually;
+
+constexpr char kFrom[] = "v1.31.4+k3s1";
+constexpr char kTo[] = "v1.32.0+k3s1";
+constexpr std::chrono::minutes kRolloutLimit{8};
+
+class Scenario : public ::testing::Test {
+ protected:
+  void Start(const std::string& faults = "") {
+    SimulatedK3sOptions source{.versions = {kFrom, kTo}};
+    if (!faults.empty()) {
+      source.faulty_version = kTo;
+      source.faults = faults;
+    }
+    absl::StatusOr<std::unique_ptr<K3sSource>> made = UseSimulatedK3s(source);
+    ASSERT_TRUE(made.ok()) << made.status();
+    source_ = *std::move(made);
+    ClusterOptions options{.version = kFrom, .settle_time = "3s", .health_timeout = "60s"};
+    absl::StatusOr<std::unique_ptr<Cluster>> cluster = Cluster::Start(*source_, options);
+    ASSERT_TRUE(cluster.ok()) << cluster.status();
+    cluster_ = *std::move(cluster);
+    for (const std::string& name : cluster_->nodes()) {
+      before_[name] = Must(cluster_->Configuration(name));
+    }
+  }
+
+  template <typename T>
+  static T Must(absl::StatusOr<T> value) {
+    EXPECT_TRUE(value.ok()) << value.status();
+    return value.ok() ? *std::move(value) : T{};
+  }
+
+  Hosts& hosts() { return cluster_->hosts(); }
+
+  std::unique_ptr<Background> Upgrade() {
+    return std::make_unique<Background>(cluster_->K3saga({"upgrade", "--to", kTo, "--yes"}),
+                                        hosts().folder() + "/upgrade.log");
+  }
+
+  // An install on `node` is under way: it keeps what it will replace, and its unit lives.
+  bool InstallRuns(const std::string& node) {
+    const absl::StatusOr<ProcessResult> result = hosts().Run(
+        node, {"sh", "-c",
+               "ls /var/lib/k3saga-agent/kept/* >/dev/null 2>&1 && "
+               "systemctl list-units --plain --no-legend 'k3saga-operation-*' | grep -q running"});
+    return result.ok() && result->ok();
+  }
+  void AwaitInstall(const std::string& node, const Background& upgrade) {
+    ASSERT_TRUE(Eventually([&] { return InstallRuns(node); }, kRolloutLimit))
+        << "no install on " << node << ":\n"
+        << upgrade.Log();
+  }
+
+  void ExpectUpgraded(Background& upgrade) {
+    const Background::Ended ended = Must(upgrade.Wait(kRolloutLimit));
+    EXPECT_EQ(ended.exit_code, 0) << upgrade.Log();
+    ExpectNodesAt(kTo);
+  }
+
+  void ExpectNodesAt(const std::string& version) {
+    for (const std::string& name : cluster_->nodes()) {
+      EXPECT_EQ(Must(cluster_->RunningVersion(name)), version) << name;
+      EXPECT_EQ(Must(cluster_->Configuration(name)), before_[name])
+          << name << ": unit, environment or configuration";
+      const ProcessResult operations = Must(
+          hosts().Run(name, {"systemctl", "list-units", "--plain", "--no-legend", "k3saga-operation-*"}));
+      EXPECT_EQ(operations.out, "") << name;
+    }
+    EXPECT_TRUE(Eventually(
+        [&] {
+          const absl::StatusOr<std::vector<KubeNode>> nodes = cluster_->KubeNodes();
+          return nodes.ok() && std::all_of(nodes->begin(), nodes->end(), [&](const KubeNode& node) {
+                   return node.ready && !node.unschedulable && node.version == version;
+                 });
+        },
+        std::chrono::minutes(1)))
+        << "nodes are not all ready, uncordoned and at " << version;
+  }
+
+  std::string MainPid(const std::string& node, const std::string& unit) {
+    return Must(hosts().Output(node, {"systemctl", "show", "--property=MainPID", "--value", unit}));
+  }
+  std::unique_ptr<K3sSource> source_;
+  std::unique_ptr<Cluster> cluster_;
+  std::map<std::string, std::string> before_;
+};
+
+TEST_F(Scenario, AWholeRollout) {
+  Start();
+  if (HasFatalFailure()) return;
+  const RolloutReport report = Must(MeasureRollout(*cluster_, kFrom, kTo));
+  std::cout << Print(report);
+  EXPECT_THAT(Shortcomings(report), ::testing::IsEmpty()) << report.log;
+  EXPECT_EQ(report.pods_at_end, 4u);
+  EXPECT_GE(report.fewest_pods, 3u);  // the disruption budget
+}
+
+TEST_F(Scenario, AReleaseThatNeverGetsReadyGoesBack) {
+  Start(R"({"never_ready": true})");
+  if (HasFatalFailure()) return;
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  const Background::Ended ended = Must(upgrade->Wait(kRolloutLimit));
+  EXPECT_EQ(ended.exit_code, 1) << upgrade->Log();
+  ExpectNodesAt(kFrom);
+  // The cluster takes the next rollout.
+  const ProcessResult status = Must(cluster_->RunK3saga({"status"}));
+  EXPECT_TRUE(status.ok()) << status.Describe();
+}
+
+TEST_F(Scenario, AnAgentKilledInTheMiddleOfAnInstall) {
+  Start();
+  if (HasFatalFailure()) return;
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  AwaitInstall("s2", *upgrade);
+  const std::string agent = MainPid("s2", "k3saga-agent");
+  ASSERT_TRUE(Must(hosts().Run("s2", {"systemctl", "kill", "--signal=KILL", "k3saga-agent"})).ok());
+  EXPECT_TRUE(InstallRuns("s2")) << "the operation ended with the agent";
+  ExpectUpgraded(*upgrade);
+  EXPECT_NE(MainPid("s2", "k3saga-agent"), agent);  // systemd brought it back
+}
+
+TEST_F(Scenario, AServerThatLosesPowerInTheMiddleOfAnInstall) {
+  Start();
+  if (HasFatalFailure()) return;
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  AwaitInstall("s2", *upgrade);
+  ASSERT_TRUE(hosts().Unplug("s2").ok());
+  ASSERT_TRUE(hosts().PowerOn("s2").ok());
+  ExpectUpgraded(*upgrade);
+}
+
+TEST_F(Scenario, AWorkerThatRebootsInTheMiddleOfAnInstall) {
+  Start();
+  if (HasFatalFailure()) return;
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  AwaitInstall("w1", *upgrade);
+  (void)hosts().Run("w1", {"systemctl", "reboot"});
+  ExpectUpgraded(*upgrade);
+}
+
+TEST_F(Scenario, APackageUpgradeInTheMiddleOfARollout) {
+  Start();
+  if (HasFatalFailure()) return;
+  // The same package under a later version.
+  const std::string script = absl::StrCat(
+      "set -e; cd /tmp; dpkg-deb --raw-extract ", kPackagesOnHost,
+      "/k3saga-agent_*.deb next; "
+      "sed -i 's/^Version: .*/&.next1/' next/DEBIAN/control; dpkg-deb --build next next.deb >/dev/null");
+  ASSERT_TRUE(hosts().Output("s2", {"bash", "-c", script}).status().ok());
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  AwaitInstall("s2", *upgrade);
+  const std::string agent = MainPid("s2", "k3saga-agent");
+  const ProcessResult installed = Must(hosts().Run("s2", {"dpkg", "--install", "/tmp/next.deb"}));
+  EXPECT_TRUE(installed.ok()) << installed.Describe();
+  EXPECT_NE(MainPid("s2", "k3saga-agent"), agent);
+  ExpectUpgraded(*upgrade);
+  EXPECT_THAT(Must(hosts().Output("s2", {"dpkg-query", "--show", "k3saga-agent"})),
+              ::testing::HasSubstr("next1"));
+}
+
+TEST_F(Scenario, AHostCutOffForAMinute) {
+  Start();
+  if (HasFatalFailure()) return;
+  const std::unique_ptr<Background> upgrade = Upgrade();
+  AwaitInstall("w1", *upgrade);
+  ASSERT_TRUE(hosts().CutNetwork("w1").ok());
+  // The very thing under test is that a minute passes: nothing to wait for.
+  EXPECT_FALSE(Eventually([&] { return !upgrade->Running(); }, std::chrono::minutes(1)))
+      << "ended while a node was cut off:\n"
+      << upgrade->Log();
+  ASSERT_TRUE(hosts().MendNetwork("w1").ok());
+  ExpectUpgraded(*upgrade);
+}
+
+}  // namespace
+}  // namespace k3saga::hosts
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleMock(&argc, argv);
+  if (const std::string why = k3saga::hosts::WhyNotPossible(); !why.empty()) {
+    std::cerr << "skipped: " << why << "\n";
+    return std::getenv("K3SAGA_REQUIRE_HOSTS") != nullptr ? 1 : 77;
+  }
+  return RUN_ALL_TESTS();
+}
