@@ -58,14 +58,17 @@ std::vector<std::string> EtcdArguments(const Instance& instance, const std::stri
                                        const std::string& initial_cluster, bool existing) {
   const std::string tls = (instance.Tls() / "etcd").string();
   const std::string client_url = "https://" + instance.node.address + ":2379";
+  const std::string listen = instance.LocalAddress() == instance.node.address
+                                 ? client_url
+                                 : absl::StrCat(client_url, ",https://", instance.LocalAddress(), ":2379");
   std::vector<std::string> arguments = {kEtcd,
                                         "--name=" + name,
                                         "--data-dir=" + EtcdDir(instance).string(),
-                                        "--listen-client-urls=" + client_url,
+                                        "--listen-client-urls=" + listen,
                                         "--advertise-client-urls=" + client_url,
                                         "--listen-peer-urls=" + PeerUrl(instance),
                                         "--initial-advertise-peer-urls=" + PeerUrl(instance),
-                                        "--listen-metrics-urls=http://" + instance.node.address + ":2381",
+                                        "--listen-metrics-urls=http://" + instance.LocalAddress() + ":2381",
                                         "--client-cert-auth",
                                         "--trusted-ca-file=" + tls + "/server-ca.crt",
                                         "--cert-file=" + tls + "/server-client.crt",

@@ -19,6 +19,8 @@ std::filesystem::path Instance::DataDir() const {
   return options.Text("data-dir", (Root() / "var/lib/rancher/k3s").string());
 }
 
+std::string Instance::LocalAddress() const { return lab.dir == kMachineLab ? "127.0.0.1" : node.address; }
+
 std::string Instance::NodeName() const { return options.Text("node-name", node.name); }
 
 absl::StatusOr<std::string> Instance::Token() const {

@@ -28,6 +28,9 @@ struct Instance {
   std::filesystem::path DataDir() const;
   std::filesystem::path Tls() const { return DataDir() / "server/tls"; }
   std::string NodeName() const;
+  // Where it listens for what only its own machine asks: loopback, or the node's own address where nodes
+  // share one.
+  std::string LocalAddress() const;
   // The token as given: the secret alone or the full form K10<hash>::server:<secret>. Empty when there is
   // none.
   absl::StatusOr<std::string> Token() const;

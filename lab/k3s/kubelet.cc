@@ -144,7 +144,7 @@ absl::Status Kubelet::Heartbeat() {
 
 absl::Status Kubelet::ServeHealth() {
   K3SAGA_ASSIGN_OR_RETURN(
-      health_, HttpServer::Listen(instance_.node.address, kKubeletPort, 1, [](const HttpRequest& request) {
+      health_, HttpServer::Listen(instance_.LocalAddress(), kKubeletPort, 1, [](const HttpRequest& request) {
         return request.path == "/healthz" ? HttpResponse{200, "ok"} : HttpResponse{404, "not found\n"};
       }));
   return absl::OkStatus();

@@ -22,7 +22,7 @@ class Kubelet {
 
   // Registers the node (labels and taints of somebody else stay as they are) and says that it is ready.
   absl::Status Register();
-  // Serves /healthz on the node's address, port 10248.
+  // Serves /healthz for its own machine, port 10248.
   absl::Status ServeHealth();
   // How long to wait before the next heartbeat: short at first (a kubelet posts its status often while it
   // starts).
