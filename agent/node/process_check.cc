@@ -32,7 +32,9 @@ std::string ParseVersionOutput(std::string_view output) {
   constexpr std::string_view kIntroduction = " version ";
   for (absl::string_view line : absl::StrSplit(absl::string_view(output.data(), output.size()), '\n')) {
     const size_t at = line.find(absl::string_view(kIntroduction.data(), kIntroduction.size()));
-    if (at == absl::string_view::npos || !absl::StartsWith(line, "k3s")) continue;
+    // k3s says the name that it was called by: asked through /proc/PID/exe, that is "exe".
+    if (at == absl::string_view::npos || !(absl::StartsWith(line, "k3s") || absl::StartsWith(line, "exe ")))
+      continue;
     const absl::string_view rest = line.substr(at + kIntroduction.size());
     return std::string(rest.substr(0, rest.find(' ')));
   }

@@ -11,6 +11,7 @@ TEST(ProcessCheck, ReadsTheVersionOutOfWhatK3sPrints) {
   EXPECT_EQ(ParseVersionOutput(
                 "time=\"...\" level=info msg=\"Preparing data dir\"\nk3s version v1.20.8+k3s1 (x)\n"),
             "v1.20.8+k3s1");
+  EXPECT_EQ(ParseVersionOutput("exe version v1.20.8+k3s1 (5d0a12a6)\ngo version go1.19.8\n"), "v1.20.8+k3s1");
   EXPECT_EQ(ParseVersionOutput("bash: no such file"), "");
   EXPECT_EQ(ParseVersionOutput("rke2 version v1.31.4+rke2r1 (x)\n"), "");
 }
