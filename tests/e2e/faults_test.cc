@@ -66,7 +66,6 @@ TEST_P(FaultTest, EndsAsPromised) {
   EXPECT_EQ(Cordoned(**lab), fault.cordoned);
   EXPECT_EQ(UnitsOf(**lab, {"s1", "s2", "s3", "w1"}), units);
   EXPECT_NE(HistoryOf(**lab).find(fault.in_history), std::string::npos) << HistoryOf(**lab);
-  EXPECT_GE((*lab)->Report().value("fewest_healthy_members", 0), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -123,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
               {},
               "",
               {},
-              {{"timeout: 60s}", "timeout: 5s}"}}}),
+              {{"timeout: 60s", "timeout: 5s"}}}),
     [](const auto& fault) { return fault.param.name; });
 
 }  // namespace
