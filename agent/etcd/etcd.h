@@ -50,8 +50,8 @@ class Etcd {
 absl::Status CheckBeforeStop(Etcd& etcd, const v1::LastCheck& check, std::string_view node,
                              std::chrono::milliseconds timeout);
 
-// `access` is asked before each call, so that a node installed later is found; the certificates are read again
-// whenever their files changed (k3s renews them). `clock` and `pauser` must outlive it.
+// `access` is asked before each call, so that a node installed later is found; the certificates are read
+// again whenever their files changed (k3s renews them). `clock` and `pauser` must outlive it.
 std::unique_ptr<Etcd> MakeEtcd(std::function<Access()> access, const Clock& clock, Pauser& pauser);
 
 }  // namespace k3saga::etcd

@@ -4,8 +4,8 @@
 
 #include <thread>
 
-#include "agent/operations/process_lock.h"
 #include "agent/operations/operation_process.h"
+#include "agent/operations/process_lock.h"
 #include "common/reason.h"
 #include "tests/unit/operations/fakes.h"
 #include "tests/unit/operations/testing.h"
