@@ -10,6 +10,7 @@
     }                                                   \
   } while (false)
 
+// A declaration cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define K3SAGA_CONCAT_INNER_(a, b) a##b
 #define K3SAGA_CONCAT_(a, b) K3SAGA_CONCAT_INNER_(a, b)
 #define K3SAGA_ASSIGN_OR_RETURN(declaration, expr) \
@@ -18,3 +19,4 @@
   auto statusor = (expr);                                          \
   if (!statusor.ok()) return std::move(statusor).status();         \
   declaration = *std::move(statusor)
+// NOLINTEND(bugprone-macro-parentheses)

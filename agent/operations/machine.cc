@@ -190,7 +190,7 @@ bool Feed(Record& record, Input input, v1::Reason reason) {
   return false;
 }
 
-v1::Reason About(const Record& record, v1::ReasonCode code, std::string detail,
+v1::Reason About(const Record& record, v1::ReasonCode code, const std::string& detail,
                  std::string_view remedy = "") {
   return MakeReason(
       code, "",

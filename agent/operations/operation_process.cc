@@ -27,7 +27,7 @@ class JournalReporter {
     if (progress.phase() == last_phase_ && now - last_ < kBetweenReports) return;
     last_phase_ = progress.phase();
     last_ = now;
-    const absl::Status status = journal_->ReportProgress(id_, progress);
+    absl::Status status = journal_->ReportProgress(id_, progress);
     if (!status.ok()) LogWarning(std::string(status.message()));
   }
 

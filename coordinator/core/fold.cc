@@ -14,9 +14,9 @@ namespace {
 
 constexpr uint64_t kSequencesPerEpoch = 1'000'000'000;
 
-absl::Status Impossible(std::string why) {
+absl::Status Impossible(const std::string& why) {
   return absl::FailedPreconditionError(
-      absl::StrCat("the journal does not fit together: ", std::move(why),
+      absl::StrCat("the journal does not fit together: ", why,
                    "; it was written by another program or damaged, and is left as it is"));
 }
 
