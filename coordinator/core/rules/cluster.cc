@@ -29,7 +29,7 @@ bool SameMembers(const v1::Plan& plan, const v1::ServerProof& proof) {
 
 void JudgeMember(const State& state, const NodeState& server, const v1::ServerProof& proof,
                  Verdict& verdict) {
-  const auto add = [&](v1::ReasonCode code, std::string detail, std::string_view remedy = "") {
+  const auto add = [&](v1::ReasonCode code, const std::string& detail, std::string_view remedy = "") {
     verdict.push_back(MakeReason(code, server.name(), detail, remedy));
   };
   if (!proof.etcd_serving()) return add(v1::MEMBER_UNHEALTHY, "its etcd member does not serve");
