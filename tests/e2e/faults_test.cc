@@ -46,7 +46,7 @@ class FaultTest : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(FaultTest, EndsAsPromised) {
   const Fault& fault = GetParam();
-  LabCluster::Shape shape{.servers = 3, .workers = 1, .up_arguments = {"--health-timeout", "15s"}};
+  LabCluster::Shape shape{.servers = 3, .workers = 1, .up_arguments = {"--health-timeout", "30s"}};
   shape.up_arguments.insert(shape.up_arguments.end(), fault.up.begin(), fault.up.end());
   auto lab = LabCluster::Up(shape);
   ASSERT_TRUE(lab.ok()) << lab.status();
