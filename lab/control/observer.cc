@@ -22,7 +22,7 @@ constexpr milliseconds kWriteDeadline{400};
 constexpr milliseconds kSweepEvery{200};
 constexpr milliseconds kPerWorker{10};  // added to the pause: a sweep over many workers costs more
 constexpr milliseconds kServerDeadline{700};
-constexpr milliseconds kMemberDeadline{800};
+constexpr milliseconds kMemberDeadline{400};
 constexpr milliseconds kWorkerDeadline{500};
 constexpr milliseconds kPublishEvery{250};
 constexpr milliseconds kReportDeadline{5000};
