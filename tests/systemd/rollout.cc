@@ -44,15 +44,36 @@ class PodCounter {
   std::thread thread_;
 };
 
-double CpuOf(const Cluster& cluster, Hosts& hosts, const std::string& unit) {
+// The agents' processes and what they waited for, by /proc: systemd accounts CPU time only where cgroup v2,
+// or v1 with cpu and cpuacct mounted together, lets it.
+double CpuOfAgents(const Cluster& cluster, Hosts& hosts) {
+  constexpr double kTicksPerSecond = 100;  // USER_HZ, an ABI
   double seconds = 0;
   for (const std::string& name : cluster.nodes()) {
     const absl::StatusOr<std::string> output =
-        hosts.Output(name, {"systemctl", "show", "--property=CPUUsageNSec", "--value", unit});
-    uint64_t nanoseconds = 0;
-    if (output.ok() && absl::SimpleAtoi(*output, &nanoseconds) && nanoseconds != UINT64_MAX) {
-      seconds += static_cast<double>(nanoseconds) / 1e9;
+        hosts.Output(name, {"bash", "-c",
+                            "awk '{sub(/^.*\\) /, \"\"); print $12 + $13 + $14 + $15}' "
+                            "/proc/$(systemctl show --property=MainPID --value k3saga-agent)/stat"});
+    uint64_t ticks = 0;
+    if (output.ok() && absl::SimpleAtoi(*output, &ticks)) {
+      seconds += static_cast<double>(ticks) / kTicksPerSecond;
     }
+  }
+  return seconds;
+}
+
+// Agents and operations share a slice, which remembers what ended operations used. Nothing where systemd does
+// not count.
+std::optional<double> CpuOfSlices(const Cluster& cluster, Hosts& hosts) {
+  double seconds = 0;
+  for (const std::string& name : cluster.nodes()) {
+    const absl::StatusOr<std::string> output =
+        hosts.Output(name, {"systemctl", "show", "--property=CPUUsageNSec", "--value", "k3saga.slice"});
+    uint64_t nanoseconds = 0;
+    if (!output.ok() || !absl::SimpleAtoi(*output, &nanoseconds)) {
+      return std::nullopt;
+    }
+    seconds += static_cast<double>(nanoseconds) / 1e9;
   }
   return seconds;
 }
@@ -85,8 +106,8 @@ absl::StatusOr<RolloutReport> MeasureRollout(Cluster& cluster, const std::string
   for (const std::string& name : cluster.nodes()) {
     K3SAGA_ASSIGN_OR_RETURN(before[name], cluster.Configuration(name));
   }
-  const double agents_before = CpuOf(cluster, hosts, "k3saga-agent.service");
-  const double nodes_before = CpuOf(cluster, hosts, "k3saga.slice");
+  const double agents_before = CpuOfAgents(cluster, hosts);
+  const std::optional<double> slices_before = CpuOfSlices(cluster, hosts);
   const std::string since = absl::StrCat(std::time(nullptr));
 
   std::vector<Watcher::Server> servers;
@@ -123,9 +144,11 @@ absl::StatusOr<RolloutReport> MeasureRollout(Cluster& cluster, const std::string
   report.coordinator_cpu = ended.cpu_seconds;
   report.settled = std::max(report.seen.last_change, at_version);
   report.log = command.Log();
-  report.agents_cpu = CpuOf(cluster, hosts, "k3saga-agent.service") - agents_before;
-  // Agents and operations share a slice, which remembers what ended operations used.
-  report.operations_cpu = CpuOf(cluster, hosts, "k3saga.slice") - nodes_before - report.agents_cpu;
+  report.agents_cpu = CpuOfAgents(cluster, hosts) - agents_before;
+  const std::optional<double> slices = CpuOfSlices(cluster, hosts);
+  if (slices_before.has_value() && slices.has_value()) {
+    report.operations_cpu = *slices - *slices_before - report.agents_cpu;
+  }
   report.pods_at_end = cluster.ReadyPods().value_or(0);
 
   K3SAGA_ASSIGN_OR_RETURN(const std::vector<KubeNode> nodes, cluster.KubeNodes());
@@ -197,8 +220,10 @@ std::string Print(const RolloutReport& report) {
                           report.starts.at(name));
   }
   absl::StrAppendFormat(&text,
-                        "  CPU: coordinator %.2f s, agents %.2f s, operations with their installers %.2f s\n",
-                        report.coordinator_cpu, report.agents_cpu, report.operations_cpu);
+                        "  CPU: coordinator %.2f s, agents %.2f s, operations with their installers: %s\n",
+                        report.coordinator_cpu, report.agents_cpu,
+                        report.operations_cpu.has_value() ? absl::StrFormat("%.2f s", *report.operations_cpu)
+                                                          : "not counted by this machine's systemd");
   for (const Observation::Change& change : report.seen.changes) {
     absl::StrAppendFormat(&text, "    %6.1f s %s %s\n", change.at, change.server,
                           change.ready ? "ready" : "not ready");
@@ -231,7 +256,8 @@ std::string ToJson(const RolloutReport& report) {
       {"cpu_seconds",
        {{"coordinator", report.coordinator_cpu},
         {"agents", report.agents_cpu},
-        {"operations", report.operations_cpu}}},
+        {"operations",
+         report.operations_cpu.has_value() ? nlohmann::json(*report.operations_cpu) : nlohmann::json()}}},
   };
   return json.dump(2) + "\n";
 }

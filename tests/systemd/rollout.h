@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,10 @@ struct RolloutReport {
   std::map<std::string, int> starts;  // of k3s, each node, during the rollout
   size_t fewest_pods = 0;             // of the workload, ready
   size_t pods_at_end = 0;
-  double coordinator_cpu = 0;  // seconds
-  double agents_cpu = 0;       // the services, together
-  double operations_cpu = 0;   // transient units, with the installers in them
-  std::string log;             // what the command printed
+  double coordinator_cpu = 0;            // seconds
+  double agents_cpu = 0;                 // the services, together
+  std::optional<double> operations_cpu;  // transient units, with the installers in them; none: not counted
+  std::string log;                       // what the command printed
 };
 
 // `k3saga upgrade --to TO --yes` with everything measured around it. Waits until the cluster has come to
