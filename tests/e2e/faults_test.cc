@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
               {},
               "",
               {},
-              {{"timeout: 60s", "timeout: 5s"}}}),
+              {{"enabled: true, timeout: 30s", "enabled: true, timeout: 5s"}}}),
     [](const auto& fault) { return fault.param.name; });
 
 }  // namespace
