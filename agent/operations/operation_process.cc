@@ -70,7 +70,7 @@ absl::Status OperationProcess::Run(const v1::OperationId& id, const std::stop_to
       if (now.ok() && now->has_value() && (*now)->cancel_requested) run.Cancel();
     }
   });
-  const absl::Status status = run.Execute();
+  absl::Status status = run.Execute();
   listener.request_stop();
   listener.join();
   if (status.ok()) {
