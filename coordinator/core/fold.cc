@@ -347,6 +347,9 @@ absl::Status FoldBody(const v1::Event& event, uint64_t now, State& state) {
       return absl::OkStatus();
     case v1::Event::kEnded:
       return FoldEnded(event, state);
+    case v1::Event::kExternalGateAsked:
+    case v1::Event::kExternalGateAnswered:
+    case v1::Event::kAdopted:
     case v1::Event::BODY_NOT_SET:
       break;
   }
