@@ -1,5 +1,5 @@
 // A whole rollout in the lab, its wall time against the ideal: the servers' own restart and settle times one
-// after the other, plus the workers' own chains packed into the slots that the policy gives.
+// after the other, plus the workers' own chains, canaries first, packed into the slots that the policy gives.
 //   k3saga-bench-rollout [SERVERS [WORKERS]]      (default 3 and 30)
 
 #include <cstdio>

@@ -43,8 +43,14 @@ void ReadinessMonitor::ClaimHeld(bool held) {
   wake_.notify_all();
 }
 
+void ReadinessMonitor::Watch() {
+  const std::lock_guard lock(mutex_);
+  last_asked_ = parts_.clock->Steady();
+  wake_.notify_all();
+}
+
 bool ReadinessMonitor::Wanted() const {
-  return claim_held_ || (last_probe_ && parts_.clock->Steady() - *last_probe_ < kInterest);
+  return claim_held_ || (last_asked_ && parts_.clock->Steady() - *last_asked_ < kInterest);
 }
 
 void ReadinessMonitor::Look(milliseconds timeout) {
@@ -81,11 +87,7 @@ bool ReadinessMonitor::LostItsProcess(const Observation& observation) const {
 }
 
 v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
-  {
-    const std::lock_guard lock(mutex_);
-    last_probe_ = parts_.clock->Steady();
-    wake_.notify_all();
-  }
+  Watch();
   Look(std::min(Share(timeout), kOneLook));
   v1::ServerProof proof;
   proof.set_node(parts_.node);
@@ -141,7 +143,9 @@ void ReadinessMonitor::Run(const std::stop_token& stop) {
     }
     Look(kOneLook);
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, stop, parts_.interval, [] { return false; });
+    // How long it has been ready is known as exactly as its first ready look.
+    const milliseconds pause = tracker_.last()->ready ? parts_.interval : parts_.interval / 4;
+    wake_.wait_for(lock, stop, pause, [] { return false; });
     if (stop.stop_requested()) {
       return;
     }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/kube/drain_rules.h"
+#include "agent/kube/look_pause.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
 
@@ -17,7 +18,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBetweenLooks{1000};
-constexpr milliseconds kRetryEviction{5000};  // where the server does not say when
+constexpr milliseconds kFirstPause{100};
+constexpr milliseconds kRetryEviction{1000};  // where the server does not say when
 constexpr milliseconds kLongestRetry{30'000};
 constexpr milliseconds kOneCall{5000};
 constexpr milliseconds kUsualTimeout{300'000};  // where the policy says none
@@ -157,6 +159,7 @@ void Drainer::Update(const std::vector<Pod>& pods) {
 }
 
 absl::StatusOr<bool> Drainer::WaitUntilEmpty(milliseconds end, Removal remove) {
+  LookPause pause(kFirstPause, kBetweenLooks);
   while (true) {
     const auto pods = PodsOnNode({.timeout = kOneCall, .stop = patience_.stop});
     if (pods.ok()) {
@@ -173,7 +176,7 @@ absl::StatusOr<bool> Drainer::WaitUntilEmpty(milliseconds end, Removal remove) {
     }
     K3SAGA_RETURN_IF_ERROR(RemoveDue(remove));
     Tell();
-    if (!parts_.pauser->Pause(kBetweenLooks, patience_.stop)) {
+    if (!parts_.pauser->Pause(pause.Next(), patience_.stop)) {
       return absl::CancelledError(absl::StrCat("draining ", node_, " was cancelled; ", Describe(State())));
     }
   }

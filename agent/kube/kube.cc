@@ -157,11 +157,10 @@ class KubeClient final : public Kube {
     return kube::Nodes(session->api, clock_, pauser_).Uncordon(node, rollout, patience);
   }
 
-  absl::Status AwaitNode(std::string_view node, std::string_view version,
-                         const std::function<void(const std::string&)>& said,
+  absl::Status AwaitNode(const AwaitedNode& awaited, const std::function<void(const std::string&)>& said,
                          const Patience& patience) override {
     K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
-    return kube::Nodes(session->api, clock_, pauser_).Await(node, version, said, patience);
+    return kube::Nodes(session->api, clock_, pauser_).Await(awaited, said, patience);
   }
 
   absl::StatusOr<v1::DrainResult> Drain(std::string_view node, const v1::DrainPolicy& policy,

@@ -44,21 +44,31 @@ struct Component {
   std::string detail;  // why it is not
 };
 
+// What a node has to show before it counts as back.
+struct AwaitedNode {
+  std::string name;
+  std::string version;           // its kubelet's; "" for any
+  bool version_is_news = false;  // the Node never said it before: saying it is the heartbeat
+};
+
 // The Kubernetes API as k3saga uses it, through one server. All calls are idempotent, end within their
 // timeout and repeat a request on their own when the API is away for a moment (a server restarting).
 // Thread-safe.
 //
-// Everything that is requested of the API server, with the client certificate of the kubeconfig:
-//   GET    /readyz  /version
-//   GET    /api/v1  /apis/policy                                       discovery: eviction and budgets v1 or
-//   v1beta1 GET    /api/v1/nodes[?limit=&continue=]  /api/v1/nodes/NAME PATCH  /api/v1/nodes/NAME
-//   application/merge-patch+json; metadata.resourceVersion inside: 409 when stale GET
-//   /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases[/NAME] GET
-//   /api/v1/pods?fieldSelector=spec.nodeName=NAME[&labelSelector=][&limit=&continue=] POST
-//   /api/v1/namespaces/NS/pods/NAME/eviction                    429 with Retry-After: wait DELETE
-//   /api/v1/namespaces/NS/pods/NAME                             on_timeout FORCE GET
-//   /apis/policy/VERSION/poddisruptionbudgets GET
-//   /apis/apps/v1/namespaces/kube-system/{deployments,daemonsets}, /apis/batch/v1/namespaces/kube-system/jobs
+// Everything that is requested of the API server, with the client certificate of the kubeconfig (NS is a
+// namespace):
+// clang-format off
+//   GET     /readyz  /version
+//   GET     /api/v1  /apis/policy                                  discovery: eviction and budgets v1 or v1beta1
+//   GET     /api/v1/nodes[?limit=&continue=]  /api/v1/nodes/NAME
+//   PATCH   /api/v1/nodes/NAME                                     merge patch, metadata.resourceVersion inside: 409 when stale
+//   GET     /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases[/NAME]
+//   GET     /api/v1/pods?fieldSelector=spec.nodeName=NAME[&labelSelector=][&limit=&continue=]
+//   POST    /api/v1/namespaces/NS/pods/NAME/eviction               429 with Retry-After: wait
+//   DELETE  /api/v1/namespaces/NS/pods/NAME                        on_timeout FORCE
+//   GET     /apis/policy/VERSION/poddisruptionbudgets
+//   GET     /apis/apps/v1/namespaces/kube-system/{deployments,daemonsets}  /apis/batch/v1/namespaces/kube-system/jobs
+// clang-format on
 class Kube {
  public:
   virtual ~Kube() = default;
@@ -82,10 +92,10 @@ class Kube {
   virtual absl::Status Uncordon(std::string_view node, std::string_view rollout,
                                 const Patience& patience) = 0;
 
-  // Until the node is Ready, its kubelet runs `version` ("" for any) and it sent a heartbeat after the call
-  // began (seen as a change, so that nobody's clock matters). NODE_NOT_READY or WRONG_VERSION_RUNNING when
-  // the time is over. `said` (may be empty) hears what is still missing.
-  virtual absl::Status AwaitNode(std::string_view node, std::string_view version,
+  // Until the node is Ready, its kubelet runs the version and it sent a heartbeat after the call began (seen
+  // as a change, so that nobody's clock matters). NODE_NOT_READY or WRONG_VERSION_RUNNING when the time is
+  // over. `said` (may be empty) hears what is still missing.
+  virtual absl::Status AwaitNode(const AwaitedNode& awaited,
                                  const std::function<void(const std::string&)>& said,
                                  const Patience& patience) = 0;
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "agent/kube/kube.h"
+#include "agent/kube/look_pause.h"
 #include "agent/kube/objects.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
@@ -15,7 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBetweenLooks{500};
+constexpr milliseconds kFirstPause{100};
+constexpr milliseconds kLongestPause{500};
 constexpr milliseconds kOneLook{5000};
 constexpr char kLeases[] = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
@@ -135,25 +137,28 @@ absl::Status Nodes::Uncordon(std::string_view node, std::string_view rollout, co
   return absl::IsNotFound(change.status()) ? absl::OkStatus() : change.status();
 }
 
-absl::Status Nodes::Await(std::string_view node, std::string_view version,
-                          const std::function<void(const std::string&)>& said, const Patience& patience) {
+absl::Status Nodes::Await(const AwaitedNode& awaited, const std::function<void(const std::string&)>& said,
+                          const Patience& patience) {
   const milliseconds end = clock_.Steady() + patience.timeout;
+  LookPause pause(kFirstPause, kLongestPause);
   std::optional<std::string> first_heartbeat;
   std::string last_said;
-  v1::Reason missing = MakeReason(v1::NODE_NOT_READY, node, "the API gave no answer");
+  v1::Reason missing = MakeReason(v1::NODE_NOT_READY, awaited.name, "the API gave no answer");
   while (true) {
     const Patience look{.timeout = std::min(kOneLook, std::max(end - clock_.Steady(), milliseconds(1))),
                         .stop = patience.stop};
-    const auto found = api_.Get(PathOf(node), look);
-    const auto lease = api_.Get(absl::StrCat(kLeases, "/", Escape(node)), look);
+    const auto found = api_.Get(PathOf(awaited.name), look);
+    const auto lease = api_.Get(absl::StrCat(kLeases, "/", Escape(awaited.name)), look);
     if (found.ok() && (lease.ok() || absl::IsNotFound(lease.status()))) {
       const std::string renewed = lease.ok() ? TextAt(lease->json, {"spec", "renewTime"}) : "";
       const std::string heartbeat = HeartbeatOf(found->json, renewed);
       if (!first_heartbeat) {
         first_heartbeat = heartbeat;
       }
-      const auto still = StillMissing(NodeOf(found->json, renewed, found->date_unix_ms), version,
-                                      heartbeat != *first_heartbeat);
+      // Its kubelet writes version and Ready condition together.
+      const bool heartbeat_seen = awaited.version_is_news || heartbeat != *first_heartbeat;
+      const auto still =
+          StillMissing(NodeOf(found->json, renewed, found->date_unix_ms), awaited.version, heartbeat_seen);
       if (!still) {
         return absl::OkStatus();
       }
@@ -163,17 +168,18 @@ absl::Status Nodes::Await(std::string_view node, std::string_view version,
       if (absl::IsPermissionDenied(error) || absl::IsCancelled(error)) {
         return error;
       }
-      missing = MakeReason(v1::NODE_NOT_READY, node, std::string(error.message()));
+      missing = MakeReason(v1::NODE_NOT_READY, awaited.name, std::string(error.message()));
     }
     if (said && missing.detail() != last_said) {
       last_said = missing.detail();
       said(last_said);
     }
-    if (clock_.Steady() + kBetweenLooks >= end) {
+    const milliseconds next = pause.Next();
+    if (clock_.Steady() + next >= end) {
       return ReasonError(missing, absl::StatusCode::kDeadlineExceeded);
     }
-    if (!pauser_.Pause(kBetweenLooks, patience.stop)) {
-      return absl::CancelledError(absl::StrCat("waiting for node ", std::string(node), " was cancelled"));
+    if (!pauser_.Pause(next, patience.stop)) {
+      return absl::CancelledError(absl::StrCat("waiting for node ", awaited.name, " was cancelled"));
     }
   }
 }

@@ -17,6 +17,8 @@
 
 namespace k3saga::kube {
 
+struct AwaitedNode;
+
 // Pure: what to change of a Node object. `patch` is a merge patch bound to the object's resourceVersion;
 // null: nothing.
 struct CordonChange {
@@ -35,8 +37,8 @@ class Nodes {
   absl::StatusOr<v1::CordonResult> Cordon(std::string_view node, std::string_view rollout,
                                           const Patience& patience);
   absl::Status Uncordon(std::string_view node, std::string_view rollout, const Patience& patience);
-  absl::Status Await(std::string_view node, std::string_view version,
-                     const std::function<void(const std::string&)>& said, const Patience& patience);
+  absl::Status Await(const AwaitedNode& awaited, const std::function<void(const std::string&)>& said,
+                     const Patience& patience);
 
  private:
   // Reads, decides, patches; again when somebody else wrote meanwhile.

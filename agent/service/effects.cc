@@ -122,8 +122,9 @@ EffectResult NodeEffects::MoveLeader(const Record& record, EffectContext& contex
 
 EffectResult NodeEffects::AwaitNode(const Record& record, EffectContext& context) {
   const v1::AwaitNodeSpec& spec = record.spec->await_node();
-  const absl::Status status =
-      parts_.kube->AwaitNode(spec.node(), spec.version(), Sayer(context), PatienceOf(context));
+  const kube::AwaitedNode awaited{
+      .name = spec.node(), .version = spec.version(), .version_is_news = spec.version_is_news()};
+  const absl::Status status = parts_.kube->AwaitNode(awaited, Sayer(context), PatienceOf(context));
   return ToResult(status, context, spec.node());
 }
 

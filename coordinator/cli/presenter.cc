@@ -92,7 +92,11 @@ class LivePresenter final : public Follower {
   }
 
  private:
-  void Changed() override { Schedule(kRedrawSoon); }
+  // The first picture at once, the next ones in their own time: even the shortest rollout is seen.
+  void Changed() override {
+    if (!drawn_ && known()) return Redraw();
+    Schedule(kRedrawSoon);
+  }
 
   void Schedule(milliseconds delay) {
     if (finished_ || (timer_ != 0 && delay >= pending_)) return;
@@ -104,7 +108,8 @@ class LivePresenter final : public Follower {
     });
   }
   void Redraw() {
-    if (known()) screen_.Show(view::RolloutPage(Model(), console_.LiveStyle()));
+    drawn_ = known();
+    if (drawn_) screen_.Show(view::RolloutPage(Model(), console_.LiveStyle()));
     Schedule(kRedrawLater);
   }
 
@@ -114,6 +119,7 @@ class LivePresenter final : public Follower {
   view::LiveScreen screen_;
   Loop::TimerId timer_ = 0;
   milliseconds pending_{0};
+  bool drawn_ = false;
   bool finished_ = false;
 };
 

@@ -167,6 +167,9 @@ void AskAwait(Moves& moves, const NodeState& node) {
   await.set_node(node.name());
   await.set_version(node.going_back ? node.plan->from_version() : moves.state.plan().to_version());
   await.set_deadline_seconds(seconds);
+  // A second install may find what the first one's kubelet said.
+  await.set_version_is_news(!node.going_back && node.installs == 1 &&
+                            node.plan->from_version() != moves.state.plan().to_version());
   AskAnyServer(moves, node, std::move(spec), seconds + kMargin);
 }
 

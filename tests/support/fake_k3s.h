@@ -73,7 +73,7 @@ class FakeKube final : public kube::Kube {
   absl::Status Uncordon(std::string_view, std::string_view, const Patience&) override {
     return absl::OkStatus();
   }
-  absl::Status AwaitNode(std::string_view, std::string_view, const std::function<void(const std::string&)>&,
+  absl::Status AwaitNode(const kube::AwaitedNode&, const std::function<void(const std::string&)>&,
                          const Patience&) override {
     return absl::OkStatus();
   }

@@ -9,7 +9,10 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using testing::FakeKubernetes;
 using testing::FakeTime;
+using ::testing::AllOf;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::Lt;
 using Json = FakeKubernetes::Json;
 
 class DrainTest : public ::testing::Test {
@@ -81,8 +84,9 @@ TEST_F(DrainTest, WaitsForABudgetAsLongAsTheServerSays) {
   ASSERT_TRUE(result.ok()) << result.status();
   const auto evictions = api_.Log("POST", "/eviction");
   ASSERT_EQ(evictions.size(), 3u);
-  EXPECT_EQ(evictions[1].at - evictions[0].at, seconds(7));
-  EXPECT_EQ(evictions[2].at - evictions[1].at, seconds(7));
+  for (size_t i = 1; i < 3; ++i) {  // asked again with the first look that is not too early
+    EXPECT_THAT(evictions[i].at - evictions[i - 1].at, AllOf(Ge(seconds(7)), Lt(seconds(8))));
+  }
   EXPECT_THAT(said_[0], HasSubstr("shop/web-1 (budget web needs 3 healthy pods and has 3 currently)"));
 }
 

@@ -138,7 +138,8 @@ TEST_F(KubeTest, AwaitsVersionReadinessAndANewHeartbeat) {
     }
   };
   const auto status = kube_->AwaitNode(
-      "w1", "v1.32.0+k3s1", [&](const std::string& what) { said.push_back(what); }, For(seconds(60)));
+      {.name = "w1", .version = "v1.32.0+k3s1"}, [&](const std::string& what) { said.push_back(what); },
+      For(seconds(60)));
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(looks, 8);
   ASSERT_GE(said.size(), 3u);
@@ -149,14 +150,21 @@ TEST_F(KubeTest, AwaitsVersionReadinessAndANewHeartbeat) {
 
 TEST_F(KubeTest, ANodeWhoseKubeletIsDeadIsNotBackHoweverReadyItLooks) {
   api_.AddNode("w1", "v1.32.0+k3s1");
-  const auto status = kube_->AwaitNode("w1", "v1.32.0+k3s1", {}, For(seconds(40)));
+  const auto status = kube_->AwaitNode({.name = "w1", .version = "v1.32.0+k3s1"}, {}, For(seconds(40)));
   EXPECT_EQ(ReasonOf(status).code(), v1::NODE_NOT_READY);
   EXPECT_THAT(ReasonOf(status).detail(), HasSubstr("no new heartbeat"));
 }
 
+TEST_F(KubeTest, AVersionThatIsNewsIsAHeartbeat) {
+  api_.AddNode("w1", "v1.32.0+k3s1");
+  const auto status = kube_->AwaitNode({.name = "w1", .version = "v1.32.0+k3s1", .version_is_news = true}, {},
+                                       For(seconds(40)));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_F(KubeTest, AWrongVersionIsNamedWhenTheTimeIsOver) {
   api_.AddNode("w1", "v1.31.4+k3s1");
-  const auto status = kube_->AwaitNode("w1", "v1.32.0+k3s1", {}, For(seconds(5)));
+  const auto status = kube_->AwaitNode({.name = "w1", .version = "v1.32.0+k3s1"}, {}, For(seconds(5)));
   EXPECT_EQ(ReasonOf(status).code(), v1::WRONG_VERSION_RUNNING);
 }
 
@@ -164,11 +172,14 @@ TEST_F(KubeTest, AwaitingCanBeCancelledAndSurvivesAnApiThatIsAway) {
   api_.AddNode("w1", "v1.32.0+k3s1");
   api_.Fail("/nodes/w1", 503, 4);
   time_.on_pause = [this] { api_.RenewLease("w1"); };
-  EXPECT_TRUE(kube_->AwaitNode("w1", "", {}, For(seconds(60))).ok());
+  EXPECT_TRUE(kube_->AwaitNode({.name = "w1", .version = ""}, {}, For(seconds(60))).ok());
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(kube_->AwaitNode("w1", "v9", {}, {.timeout = seconds(60), .stop = stop.get_token()}).code(),
-            absl::StatusCode::kCancelled);
+  EXPECT_EQ(
+      kube_
+          ->AwaitNode({.name = "w1", .version = "v9"}, {}, {.timeout = seconds(60), .stop = stop.get_token()})
+          .code(),
+      absl::StatusCode::kCancelled);
 }
 
 TEST_F(KubeTest, FindsObstaclesThroughBothVersionsOfThePolicy) {
