@@ -6,10 +6,10 @@ namespace k3saga::kube {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeKubernetes;
 using testing::FakeTime;
-using ::testing::AllOf;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::Lt;
