@@ -28,7 +28,7 @@ class LocalK3s {
   virtual absl::Status UnitActive() = 0;
   // The version that the running process is, "" when it does not run or cannot be told.
   virtual std::string RunningVersion() = 0;
-  // The unit's last log lines, for people; "" when there are none.
+  // The line among the unit's last ones that tells most, for people; "" when there are none.
   virtual std::string LastWords() = 0;
 };
 

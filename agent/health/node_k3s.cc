@@ -3,6 +3,9 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "common/reason.h"
 #include "common/status_macros.h"
 
@@ -10,7 +13,25 @@ namespace k3saga::health {
 namespace {
 
 constexpr std::chrono::milliseconds kFresh{60'000};
-constexpr int kLastLines = 5;
+constexpr int kLastLines = 20;
+constexpr size_t kLongestWords = 300;  // they stand in a table's cell
+
+// The last line that complains, as k3s and Go's runtime do; where none does, the last one.
+std::string Telling(std::string_view lines) {
+  std::string_view telling;
+  bool complains = false;
+  for (std::string_view rest = lines; !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const bool this_one = line.find("level=fatal") != line.npos || line.find("level=error") != line.npos ||
+                          line.starts_with("panic:");
+    if (line.find_first_not_of(" \t\r") == line.npos || (complains && !this_one)) continue;
+    telling = line;
+    complains = this_one;
+  }
+  return std::string(absl::StripAsciiWhitespace(std::string(telling.substr(0, kLongestWords))));
+}
 
 }  // namespace
 
@@ -94,7 +115,7 @@ std::string NodeK3s::LastWords() {
     return "";
   }
   const auto lines = systemd_.Journal(unit, kLastLines);
-  return lines.ok() ? std::string(absl::StripAsciiWhitespace(*lines)) : "";
+  return lines.ok() ? Telling(*lines) : "";
 }
 
 }  // namespace k3saga::health

@@ -133,8 +133,11 @@ v1::Outcome::Code CodeFor(Input input) {
   return input == kRefused ? v1::Outcome::REFUSED : v1::Outcome::FAILED;
 }
 
-bool MayPutBack(const Record& record) {
-  return record.verb == Verb::kInstall && record.spec->install().at_deadline() == v1::InstallSpec::PUT_BACK;
+// Not for the other members' trouble: the old binary would find no leader either, and stopping this member
+// again makes it worse.
+bool MayPutBack(const Record& record, const v1::Reason& why) {
+  return record.verb == Verb::kInstall && record.spec->install().at_deadline() == v1::InstallSpec::PUT_BACK &&
+         why.code() != v1::NO_LEADER;
 }
 
 // The way back keeps the code and reason it began with; the last word is only about what the node is left
@@ -174,7 +177,7 @@ bool Feed(Record& record, Input input, v1::Reason reason) {
       record.phase = target.next;
       return true;
     case Target::Kind::kByPolicy:
-      if (MayPutBack(record)) {
+      if (MayPutBack(record, reason)) {
         TurnBack(record, input, target.next, std::move(reason));
       } else {
         SettleRecord(record, input, target.left, std::move(reason));

@@ -76,8 +76,8 @@ class Runner {
         return ExitCode::kPaused;
       case driver::Finish::How::kFailed:
         context_.console.Error(std::string(finish_->error.message()));
-        SayHowToResume("The rollout stands where its journal says.");
-        return ExitCode::kFailed;
+        SayHowToResume("The rollout is not finished; it stands where its journal says.");
+        return ExitCode::kPaused;
     }
     return ExitCode::kFailed;
   }

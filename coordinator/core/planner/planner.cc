@@ -25,6 +25,7 @@ v1::PlannedNode PlanNode(const Survey& survey, const Surveyed& node) {
   planned.set_runs_apiserver(node.server() && k3s.runs_apiserver());
   planned.set_runs_kubelet(!node.server() || k3s.runs_kubelet());
   planned.set_journal_id(node.facts->journal_id());
+  planned.set_architecture(node.facts->architecture());
   planned.set_at_target(AtTarget(survey, node));
   const v1::KubeNode* object = NodeObjectOf(survey, node.name());
   if (object != nullptr) {

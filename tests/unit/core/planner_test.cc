@@ -72,6 +72,7 @@ struct Site {
     v1::NodeFacts& node = facts.emplace_back();
     node.set_name(name);
     node.set_protocol(1);
+    node.set_architecture("amd64");
     v1::K3sFacts& k3s = *node.mutable_k3s();
     k3s.set_distribution("k3s");
     k3s.set_role(role);
@@ -125,6 +126,7 @@ TEST(Planner, PlansAHealthyCluster) {
   EXPECT_EQ(plan.nodes(0).name(), "s1");
   EXPECT_EQ(plan.nodes(0).member_id(), 1u);
   EXPECT_TRUE(plan.nodes(4).was_available());
+  EXPECT_EQ(plan.nodes(4).architecture(), "amd64");
   EXPECT_EQ(plan.members_size(), 3);
   EXPECT_EQ(plan.datastore(), v1::DATASTORE_EMBEDDED_ETCD);
   EXPECT_FALSE(plan.consent_outage());

@@ -24,7 +24,9 @@ class FakeSystemd final : public node::Systemd {
   absl::Status ResetFailed(std::string_view) override { return absl::OkStatus(); }
   absl::Status Reboot() override { return absl::OkStatus(); }
   absl::Status RunTransient(const node::TransientUnit&) override { return absl::OkStatus(); }
-  absl::StatusOr<std::string> Journal(std::string_view, int) override { return "one\ntwo\n"; }
+  absl::StatusOr<std::string> Journal(std::string_view, int) override { return journal; }
+
+  std::string journal = "one\ntwo\n";
 
   node::UnitStatus status;
   int shown = 0;
@@ -67,7 +69,9 @@ TEST_F(NodeK3sTest, AsksSystemdOnlyWhenTheMainProcessIsGone) {
   }
   EXPECT_EQ(systemd_.shown, shown);
   EXPECT_TRUE(k3s.UnitActive().ok());
-  EXPECT_EQ(k3s.LastWords(), "one\ntwo");
+  EXPECT_EQ(k3s.LastWords(), "two");
+  systemd_.journal = "level=info msg=a\nlevel=fatal msg=\"no token\"\nMain process exited, status=1\n \n";
+  EXPECT_EQ(k3s.LastWords(), "level=fatal msg=\"no token\"");
 }
 
 TEST_F(NodeK3sTest, AUnitThatDoesNotRunHasNoMainProcess) {

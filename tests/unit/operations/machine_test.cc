@@ -61,6 +61,9 @@ std::string Drive(Record& record, std::string_view script) {
       case 'r':
         Advance(record, Refused());
         break;
+      case 'n':
+        Advance(record, EffectResult::Failed(MakeReason(v1::NO_LEADER, "s1", "etcd has no quorum")));
+        break;
       case 'i':
         Advance(record, EffectResult::Interrupted());
         break;
@@ -122,6 +125,9 @@ TEST(MachineTest, GoesWhereTheTableSays) {
       {"unhealthy, left", Install(v1::InstallSpec::LEAVE), "BdddddddD",
        "check check keep place installer compare last-check restart verify settled", Outcome::FAILED,
        Outcome::BROKEN, v1::TIMED_OUT},
+      {"the others' trouble reverts nothing", Install(), "Bdddddddn",
+       "check check keep place installer compare last-check restart verify settled", Outcome::FAILED,
+       Outcome::BROKEN, v1::NO_LEADER},
       {"the way back fails too", Install(), "BddddddffdD",
        "check check keep place installer compare last-check restart restore-files settled settled settled",
        Outcome::FAILED, Outcome::BROKEN, v1::LOCAL_FAILURE},
