@@ -214,6 +214,11 @@ std::optional<size_t> Section::ChoiceIndex(std::string_view key, const std::vect
   return std::nullopt;
 }
 
+YAML::Node Section::Value(std::string_view key) {
+  const Entry* entry = Ask(key);
+  return entry == nullptr ? YAML::Node(YAML::NodeType::Undefined) : entry->value;
+}
+
 Section Section::Child(std::string_view key) {
   const Entry* entry = Ask(key);
   return Section(entry == nullptr ? YAML::Node() : entry->value, PathOf(key), problems_);

@@ -73,6 +73,9 @@ class Section {
     return index ? words[*index].second : fallback;
   }
 
+  // The value as it stands, for what is not a matter of a schema; undefined when the key is absent.
+  YAML::Node Value(std::string_view key);
+
   Section Child(std::string_view key);
   // A list of mappings; each item's path is "nodes[0]".
   std::vector<Section> Children(std::string_view key);

@@ -11,6 +11,7 @@
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "common/tls/credentials.h"
+#include "coordinator/config/known_trouble.h"
 #include "coordinator/fleet/rounds.h"
 
 namespace k3saga::cli {
@@ -58,11 +59,17 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Context& context) {
                           tls::LoadIdentity(file.identity, context.clock.WallUnixMillis() / 1000));
   K3SAGA_RETURN_IF_ERROR(CheckSelf(file, identity));
   K3SAGA_ASSIGN_OR_RETURN(std::string folder, StateFolder(file.name));
-  return std::unique_ptr<Session>(new Session(std::move(file), identity, std::move(folder)));
+  K3SAGA_ASSIGN_OR_RETURN(std::vector<core::KnownTrouble> trouble,
+                          config::LoadKnownTrouble(file.known_trouble));
+  return std::unique_ptr<Session>(
+      new Session(std::move(file), identity, std::move(folder), std::move(trouble)));
 }
 
-Session::Session(config::ClusterFile file, const tls::Identity& identity, std::string state_folder)
-    : file_(std::move(file)), state_folder_(std::move(state_folder)) {
+Session::Session(config::ClusterFile file, const tls::Identity& identity, std::string state_folder,
+                 std::vector<core::KnownTrouble> known_trouble)
+    : file_(std::move(file)),
+      state_folder_(std::move(state_folder)),
+      known_trouble_(std::move(known_trouble)) {
   std::vector<fleet::AgentAddress> agents;
   for (const config::ClusterNode& node : file_.nodes) agents.push_back({node.name, node.agent});
   fleet_ = std::make_unique<fleet::GrpcFleet>(loop_, tls::MakeChannelCredentials(identity), agents);
@@ -99,6 +106,7 @@ core::PlanRequest Session::MakeRequest(const std::string& version, bool allow_ou
   request.policies = file_.policies;
   request.release = file_.release;
   request.release.set_version(version);
+  request.known_trouble = known_trouble_;
   request.consent_outage = allow_outage;
   return request;
 }

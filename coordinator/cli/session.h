@@ -53,10 +53,12 @@ class Session {
   core::PlanRequest MakeRequest(const std::string& version, bool allow_outage) const;
 
  private:
-  Session(config::ClusterFile file, const tls::Identity& identity, std::string state_folder);
+  Session(config::ClusterFile file, const tls::Identity& identity, std::string state_folder,
+          std::vector<core::KnownTrouble> known_trouble);
 
   config::ClusterFile file_;
   std::string state_folder_;
+  std::vector<core::KnownTrouble> known_trouble_;
   EventLoop loop_;
   std::unique_ptr<fleet::GrpcFleet> fleet_;
 };

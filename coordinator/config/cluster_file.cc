@@ -220,6 +220,8 @@ absl::StatusOr<ClusterFile> ParseClusterFile(const std::string& text, const std:
   ReadWorkerPolicy(policies.Child("workers"), file.policies.mutable_workers());
   policies.Finish();
   ReadGate(top.Child("gate"), file.policies.mutable_gate());
+  file.known_trouble = context.Resolve(top.Text("known_trouble"));
+  context.RequireFile(top, "known_trouble", file.known_trouble);
   file.system_upgrade_controller = ReadSystemUpgradeController(top.Child("system_upgrade_controller"));
   top.Finish();
 

@@ -38,6 +38,7 @@ struct ClusterFile {
   std::string channel_server;      // URL; "/CHANNEL" is appended
   v1::Policies policies;           // complete: defaults filled in
   SystemUpgradeController system_upgrade_controller;
+  std::string known_trouble;  // folder with entries of the user's own; "": the built-in table only
 };
 
 // Whether a file that cluster.yaml names is there: the parser's only look outside of the text.

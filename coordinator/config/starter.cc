@@ -113,6 +113,9 @@ gate:
   # A command on this machine, as a list of arguments: exit 0 opens.
   command: []
 
+# A folder on this machine with steps of your own that are known to hurt (every *.yaml in it); k3saga knows some itself.
+known_trouble: ""
+
 # `k3saga plans render` writes Plans for Rancher's system-upgrade-controller, for those who cannot run agents.
 system_upgrade_controller:
   enabled: false

@@ -29,6 +29,13 @@ void AskAnyServer(Moves& moves, const NodeState& about, v1::OperationSpec spec, 
               deadline_seconds);
 }
 
+void AskAboutRemedies(Moves& moves, v1::OperationSpec spec) {
+  const RemedyState& remedy = moves.state.remedy;
+  const uint32_t attempt = remedy.verb == spec.verb_case() ? remedy.attempts + 1 : 1;
+  const std::string& server = PickServer(moves.state, moves.state.nodes.front()).name();
+  moves.Issue(server, server, attempt, std::move(spec), kShort);
+}
+
 // An install may need its whole time forward and the same again for the way back.
 uint32_t TouchDeadline(uint32_t health_seconds) { return 2 * health_seconds + 2 * kMargin; }
 
@@ -158,6 +165,22 @@ void AskPutBack(Moves& moves, const NodeState& node) {
   put_back.set_deadline_seconds(seconds);
   *put_back.mutable_last_check() = LastCheckOf(moves.state, node);
   AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskApplyRemedies(Moves& moves) {
+  v1::OperationSpec spec;
+  for (const v1::Remedy& remedy : moves.state.plan().remedies()) {
+    spec.mutable_apply_manifests()->mutable_manifests()->MergeFrom(remedy.manifests());
+  }
+  AskAboutRemedies(moves, std::move(spec));
+}
+
+void AskRemoveRemedies(Moves& moves) {
+  v1::OperationSpec spec;
+  for (const v1::Remedy& remedy : moves.state.plan().remedies()) {
+    spec.mutable_remove_manifests()->mutable_manifests()->MergeFrom(remedy.manifests());
+  }
+  AskAboutRemedies(moves, std::move(spec));
 }
 
 void AskAwait(Moves& moves, const NodeState& node) {

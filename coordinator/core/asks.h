@@ -16,6 +16,9 @@ void AskUncordon(Moves& moves, const NodeState& node);
 void AskMoveLeader(Moves& moves, const NodeState& leader);
 void AskInstall(Moves& moves, const NodeState& node);
 void AskPutBack(Moves& moves, const NodeState& node);
+// The objects of every remedy of the plan, through a healthy server.
+void AskApplyRemedies(Moves& moves);
+void AskRemoveRemedies(Moves& moves);
 // Ready at the version it should run now.
 void AskAwait(Moves& moves, const NodeState& node);
 

@@ -174,6 +174,21 @@ absl::Status IssueToNode(const v1::OperationIssued& issued, uint64_t now, State&
   return absl::OkStatus();
 }
 
+// Asked of some server about the cluster, beside every node's chain.
+absl::Status IssueRemedy(const v1::OperationIssued& issued, State& state) {
+  K3SAGA_RETURN_IF_ERROR(IndexOf(issued.node(), state).status());
+  RemedyState& remedy = state.remedy;
+  if (remedy.open != 0) return Impossible("a second operation about the remedies while one is open");
+  K3SAGA_RETURN_IF_ERROR(TakeSequence(issued.sequence(), state));
+  const Verb verb = issued.spec().verb_case();
+  remedy.attempts = remedy.verb == verb ? remedy.attempts + 1 : 1;
+  remedy.verb = verb;
+  remedy.given_up = false;
+  remedy.open = issued.sequence();
+  Progress(state);
+  return absl::OkStatus();
+}
+
 absl::Status FoldIssued(const v1::OperationIssued& issued, uint64_t now, State& state) {
   const Verb verb = issued.spec().verb_case();
   if (verb == Verb::VERB_NOT_SET) {
@@ -186,6 +201,8 @@ absl::Status FoldIssued(const v1::OperationIssued& issued, uint64_t now, State& 
     state.open_backup = issued.sequence();
     ++state.backup_attempts;
     Progress(state);
+  } else if (verb == Verb::kApplyManifests || verb == Verb::kRemoveManifests) {
+    K3SAGA_RETURN_IF_ERROR(IssueRemedy(issued, state));
   } else {
     K3SAGA_RETURN_IF_ERROR(IssueToNode(issued, now, state));
   }
@@ -274,6 +291,7 @@ absl::Status FoldTimerFired(const v1::TimerFired& fired, uint64_t now, State& st
   const v1::TimerSet& timer = closed.mapped();
   if (timer.node().empty()) {
     state.gate_timer = 0;
+    state.remedy.must_wait = false;
     state.held_ms += timer.milliseconds();
     state.last_change = now;  // looks again: older proofs will not do
   } else {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/core/planner/known_trouble.h"
 #include "k3saga/v1/facts.pb.h"
 #include "k3saga/v1/plan.pb.h"
 
@@ -20,6 +21,7 @@ struct PlanRequest {
   std::vector<Node> nodes;  // in the order of cluster.yaml
   v1::Policies policies;
   v1::Release release;  // release.version is the target
+  std::vector<KnownTrouble> known_trouble;
   bool consent_outage =
       false;  // the user agreed that quorum or API may be lost by design (one or two servers)
 };

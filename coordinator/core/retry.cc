@@ -42,6 +42,8 @@ bool FailureMayPass(Verb verb, v1::ReasonCode code) {
     case Verb::kUncordon:
     case Verb::kMoveLeader:
     case Verb::kPutBack:
+    case Verb::kApplyManifests:
+    case Verb::kRemoveManifests:
       return code != v1::NOT_KEPT && code != v1::UNKNOWN_ACTION;
     case Verb::kDrain:
     case Verb::kAwaitNode:

@@ -106,6 +106,25 @@ void SettleBackup(const v1::OperationIssued& issued, Next next, const v1::Outcom
   }
 }
 
+void SettleRemedy(Verb verb, Next next, const v1::Outcome& outcome, RemedyState& remedy) {
+  using Standing = RemedyState::Standing;
+  remedy.open = 0;
+  remedy.must_wait = next == Next::kRetry;
+  if (next == Next::kDone) {
+    remedy.standing = verb == Verb::kApplyManifests ? Standing::kApplied : Standing::kNone;
+    remedy.attempts = 0;
+    remedy.failure.Clear();
+    return;
+  }
+  remedy.failure = outcome.reason();
+  remedy.given_up = next == Next::kGiveUp;
+  // Nothing was done by the first one: there is nothing to remove.
+  const bool never = outcome.code() == v1::Outcome::REFUSED && remedy.attempts == 1;
+  if (verb == Verb::kApplyManifests && remedy.standing == Standing::kNone && !never) {
+    remedy.standing = Standing::kUnknown;
+  }
+}
+
 }  // namespace
 
 void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint64_t now, State& state) {
@@ -118,6 +137,10 @@ void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint6
     state.fenced_reason = outcome.reason();
   }
   if (verb == Verb::kBackup) return SettleBackup(issued, next, outcome, state);
+  if (verb == Verb::kApplyManifests || verb == Verb::kRemoveManifests) {
+    const Next remedied = Classify(verb, outcome, state.remedy.attempts);
+    return SettleRemedy(verb, remedied, outcome, state.remedy);
+  }
 
   NodeEdit node(state, index);
   if (node->open_operation == issued.sequence()) node->open_operation = 0;

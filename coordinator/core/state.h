@@ -143,6 +143,22 @@ struct ProbeState {
   uint64_t issued_at = 0;  // event number
 };
 
+// The objects of Plan.remedies in the cluster's API.
+struct RemedyState {
+  enum class Standing : uint8_t {
+    kNone,
+    kApplied,  // to be removed on every way out
+    kUnknown,  // asked for and never heard: asked for again, removed as if applied
+  };
+  Standing standing = Standing::kNone;
+  uint64_t open = 0;  // sequence of the operation under way; 0: none
+  Verb verb = Verb::VERB_NOT_SET;
+  uint32_t attempts = 0;   // of that verb since it last succeeded
+  bool must_wait = false;  // the last attempt failed: a pause comes first
+  bool given_up = false;   // attempts of that verb are spent
+  v1::Reason failure;      // code 0: none
+};
+
 struct State {
   std::shared_ptr<const Roster> roster;  // null before RolloutCreated
   uint64_t events = 0;                   // folded so far; the number of the last event
@@ -170,6 +186,8 @@ struct State {
   uint32_t backup_attempts = 0;
   uint64_t open_backup = 0;
   v1::Reason backup_failure;  // of the last attempt
+
+  RemedyState remedy;
 
   // The last probe round. Gates are judged by it while no change is newer than its question.
   v1::GateProved proof;

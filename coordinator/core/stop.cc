@@ -7,6 +7,7 @@
 #include "common/reason.h"
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
+#include "coordinator/core/remedies.h"
 #include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
 
@@ -63,6 +64,7 @@ v1::Reason StopReason(const State& state) {
     return MakeReason(v1::CLAIM_MISSING, server->name(), "its agent does not acknowledge this rollout",
                       "bring the agent back and run the upgrade again");
   }
+  if (const v1::Reason failed = RemedyFailed(state); failed.code() != 0) return failed;
   if (const NodeState* server = FailedServer(state)) {
     v1::Reason reason = server->reason;
     if (reason.subject().empty()) reason.set_subject(server->name());
@@ -101,6 +103,8 @@ bool AskForMissing(Moves& moves, const NodeState& node, const Verdict& verdict) 
       if (Exhausted(node, Verb::kMoveLeader)) return false;  // it keeps coming back
       AskMoveLeader(moves, node);
       return true;
+    case v1::REMEDY_MISSING:
+      return ApplyRemedies(moves);
     case v1::NOT_STAGED:
       AskStage(moves, node);
       return true;

@@ -131,6 +131,10 @@ std::string OperationWords(const v1::OperationSpec& spec) {
       return "put back";
     case v1::OperationSpec::kAwaitNode:
       return absl::StrCat("await Ready at ", spec.await_node().version());
+    case v1::OperationSpec::kApplyManifests:
+      return "apply what this step needs";
+    case v1::OperationSpec::kRemoveManifests:
+      return "remove what this step needed";
     default:
       return "unknown operation";
   }

@@ -66,6 +66,9 @@ v1::Plan MakePlanFrom(const Survey& survey) {
   plan.set_datastore(survey.datastore);
   if (survey.etcd != nullptr) *plan.mutable_members() = survey.etcd->members();
   plan.set_consent_outage(request.consent_outage && LosesByDesign(survey));
+  for (const TroubleAhead& trouble : FindTrouble(request.known_trouble, survey)) {
+    if (trouble.entry->effect == KnownTrouble::Effect::kRemedy) *plan.add_remedies() = trouble.entry->remedy;
+  }
   return plan;
 }
 

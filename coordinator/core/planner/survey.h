@@ -71,6 +71,7 @@ void CheckDisk(const Survey& survey, Findings& findings);
 void CheckHealth(const Survey& survey, Findings& findings);
 // version_checks.cc
 void CheckVersions(const Survey& survey, Findings& findings);
+// known_trouble.cc
 void CheckKnownTrouble(const Survey& survey, Findings& findings);
 // cluster_checks.cc: the nodes together.
 void CheckSameCluster(const Survey& survey, Findings& findings);

@@ -5,7 +5,7 @@
 #include "common/version.h"
 #include "coordinator/core/planner/survey.h"
 
-// Versions: never down, never over a minor, never a worker ahead of a server; and steps with known trouble.
+// Versions: never down, never over a minor, never a worker ahead of a server.
 namespace k3saga::core {
 namespace {
 
@@ -27,29 +27,6 @@ std::optional<Version> OldestServer(const Survey& survey) {
     if (node.server() && node.version && (!oldest || *node.version < *oldest)) oldest = node.version;
   }
   return oldest;
-}
-
-// "3.5.21" as a number that compares; 0 when it is none.
-int EtcdNumber(const std::string& version) {
-  int number = 0;
-  int parts = 0;
-  int part = 0;
-  for (const char c : version + ".") {
-    if (c >= '0' && c <= '9') {
-      part = part * 10 + (c - '0');
-    } else if (c == '.' && parts < 3) {
-      number = number * 1000 + part;
-      part = 0;
-      ++parts;
-    } else {
-      return 0;
-    }
-  }
-  return parts == 3 ? number : 0;
-}
-
-bool Crosses(const Survey& survey, const Surveyed& node, int minor) {
-  return node.version && survey.target && node.version->minor() < minor && survey.target->minor() >= minor;
 }
 
 }  // namespace
@@ -74,33 +51,6 @@ void CheckVersions(const Survey& survey, Findings& findings) {
                       absl::StrCat("this worker runs ", node.version->ToString(), ", a server still runs ",
                                    oldest->ToString()),
                       "k3s does not support that: bring the worker back to the servers' version first");
-    }
-  }
-}
-
-void CheckKnownTrouble(const Survey& survey, Findings& findings) {
-  constexpr int kFirstWithEtcd36 = 34;
-  constexpr int kFirstWithoutCgroup1 = 35;
-  constexpr int kRenamedRole = 21;
-  const int least_etcd = EtcdNumber("3.5.26");
-  for (const Surveyed& node : survey.nodes) {
-    if (!node.reached()) continue;
-    const int etcd = EtcdNumber(node.facts->etcd().version());
-    if (Crosses(survey, node, kFirstWithEtcd36) && etcd != 0 && etcd < least_etcd) {
-      findings.Refuse(v1::KNOWN_TROUBLE, node.name(),
-                      absl::StrCat("v1.34 brings etcd 3.6, which must not follow etcd ",
-                                   node.facts->etcd().version(), " (k3s issues 13493, 13485)"),
-                      "upgrade to the last patch of the running minor first: it has etcd 3.5.26 or later");
-    }
-    if (Crosses(survey, node, kFirstWithoutCgroup1) && node.facts->cgroup_version() == 1) {
-      findings.Refuse(v1::KNOWN_TROUBLE, node.name(), "from v1.35 on the kubelet refuses to run on cgroup v1",
-                      "boot this node with cgroup v2 (systemd.unified_cgroup_hierarchy=1)");
-    }
-    if (node.server() && Crosses(survey, node, kRenamedRole)) {
-      findings.Notice(
-          v1::KNOWN_TROUBLE, node.name(),
-          "from v1.20 to v1.21 servers that are not yet upgraded restart by themselves every half minute",
-          "expected; the rollout takes the one that restarted next");
     }
   }
 }

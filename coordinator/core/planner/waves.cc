@@ -59,6 +59,16 @@ Wave BackupWave(const v1::Plan& plan) {
   return wave;
 }
 
+Wave RemedyWave(const v1::Plan& plan) {
+  Wave wave;
+  wave.title = "Apply what this step needs";
+  wave.how = "before the first server; removed after the last, on every way out";
+  for (const v1::Remedy& remedy : plan.remedies()) {
+    wave.nodes.push_back({"", {remedy.objects().begin(), remedy.objects().end()}});
+  }
+  return wave;
+}
+
 Wave ServerWave(const v1::Plan& plan) {
   return MakeWave(
       plan, "Upgrade the servers",
@@ -101,6 +111,7 @@ Wave VerifyWave(const v1::Plan& plan) {
 std::vector<Wave> DescribeWaves(const v1::Plan& plan) {
   std::vector<Wave> waves = {StageWave(plan)};
   if (plan.policies().backup().enabled()) waves.push_back(BackupWave(plan));
+  if (plan.remedies_size() != 0) waves.push_back(RemedyWave(plan));
   for (Wave wave : {ServerWave(plan), WorkerWave(plan)}) {
     if (!wave.nodes.empty()) waves.push_back(std::move(wave));
   }

@@ -11,6 +11,7 @@ const RuleTable& AllRules() {
       {"claims", Claims},
       {"backup-first", BackupFirst},
       {"staged", Staged},
+      {"remedies-applied", RemediesApplied},
       {"one-server", OneServer},
       {"servers-first", ServersFirst},
       {"failure-budget", FailureBudget},

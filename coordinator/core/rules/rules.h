@@ -10,6 +10,7 @@ Verdict NotAborting(const State& state, const Context& context);
 Verdict Claims(const State& state, const Context& context);
 Verdict BackupFirst(const State& state, const Context& context);
 Verdict Staged(const State& state, const Context& context);
+Verdict RemediesApplied(const State& state, const Context& context);
 Verdict OneServer(const State& state, const Context& context);
 Verdict ServersFirst(const State& state, const Context& context);
 Verdict FailureBudget(const State& state, const Context& context);

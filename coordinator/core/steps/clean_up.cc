@@ -3,6 +3,7 @@
 #include "common/reason.h"
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
+#include "coordinator/core/remedies.h"
 #include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
@@ -77,10 +78,13 @@ bool Released(Moves& moves) {
 
 void CleanUp(Moves& moves) {
   const State& state = moves.state;
-  if (!Undone(moves) || !Released(moves)) return;
+  if (!Undone(moves) || !RemoveRemedies(moves) || !Released(moves)) return;
   const v1::Reason& last =
       state.steps.back().because;  // a way back that failed says more than what it was for
-  moves.End(ResultOf(state), last.code() == v1::REASON_UNSPECIFIED ? state.stop : last);
+  const v1::Reason& why = last.code() == v1::REASON_UNSPECIFIED ? state.stop : last;
+  const v1::Reason left = RemedyLeft(state);
+  if (left.code() != 0 && Succeeded(state)) return moves.End(v1::RolloutEnded::STOPPED, left);
+  moves.End(ResultOf(state), why);
 }
 
 }  // namespace k3saga::core

@@ -1,4 +1,6 @@
+#include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
+#include "coordinator/core/remedies.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
@@ -71,6 +73,9 @@ void EnterWorkers(Moves& moves) {
   for (uint32_t i = 0; i < state.servers() && trouble.empty(); ++i)
     trouble = TroubleOf(state, state.nodes[i]);
   if (!trouble.empty()) return moves.HoldAndLookAgain("", trouble);
+  // What fails here is tried again on the way out.
+  if (state.remedy.open != 0) return;
+  if (RemediesStand(state) && state.remedy.verb != Verb::kRemoveManifests) return AskRemoveRemedies(moves);
   moves.Enter(v1::STEP_UPGRADE_WORKERS);
 }
 

@@ -315,6 +315,13 @@ const Refusal kRefusals[] = {
        for (v1::NodeFacts& node : site.facts) node.mutable_k3s()->set_running_version("v1.33.1+k3s1");
        for (v1::NodeFacts& node : site.facts) node.mutable_k3s()->set_binary_version("v1.33.1+k3s1");
        site.request.release.set_version("v1.34.2+k3s1");
+       KnownTrouble entry;
+       entry.to.at_least = ReleaseBound{1, 34, 0};
+       entry.etcd_below = "3.5.26";
+       entry.effect = KnownTrouble::Effect::kRefuse;
+       entry.says = "etcd 3.6 must not follow this one";
+       entry.advice = "upgrade to the last patch first";
+       site.request.known_trouble.push_back(entry);
      }},
 };
 
@@ -339,6 +346,99 @@ TEST(Planner, ObstaclesAreOnlyNoticedWhenThePolicyForces) {
   const PlanOutcome outcome = site.Plan();
   EXPECT_EQ(outcome.kind, PlanOutcome::Kind::kPlan);
   EXPECT_EQ(outcome.plan.notices_size(), 1);
+}
+
+// Which nodes an entry of the table concerns, on the way from v1.31.4 to v1.32.0.
+struct Trouble {
+  const char* name;
+  void (*condition)(KnownTrouble&);
+  std::vector<std::string> nodes;
+};
+
+const Trouble kTroubles[] = {
+    {"NoCondition", [](KnownTrouble&) {}, {"s1", "s2", "s3", "w1", "w2"}},
+    {"FromBelowWhatRuns",
+     [](KnownTrouble& entry) {
+       entry.from.below = ReleaseBound{1, 31, 4};
+     },
+     {}},
+    {"FromBelowTheNextPatch",
+     [](KnownTrouble& entry) {
+       entry.from.below = ReleaseBound{1, 31, 5};
+       entry.role = v1::ROLE_SERVER;
+     },
+     {"s1", "s2", "s3"}},
+    {"FromWhatRunsOn",
+     [](KnownTrouble& entry) {
+       entry.from.at_least = ReleaseBound{1, 31, 4};
+       entry.role = v1::ROLE_WORKER;
+     },
+     {"w1", "w2"}},
+    {"ToALaterMinor",
+     [](KnownTrouble& entry) {
+       entry.to.at_least = ReleaseBound{1, 33, 0};
+     },
+     {}},
+    {"ToBelowTheTarget",
+     [](KnownTrouble& entry) {
+       entry.to.below = ReleaseBound{1, 32, 0};
+     },
+     {}},
+    {"MoreServersThanThereAre", [](KnownTrouble& entry) { entry.servers = 4; }, {}},
+    {"AnotherDatastore", [](KnownTrouble& entry) { entry.datastore = v1::DATASTORE_SQLITE; }, {}},
+    {"Cgroup1", [](KnownTrouble& entry) { entry.cgroup_version = 1; }, {"w2"}},
+    {"EtcdOlder", [](KnownTrouble& entry) { entry.etcd_below = "3.5.17"; }, {"s1", "s2", "s3"}},
+    {"EtcdNotOlder", [](KnownTrouble& entry) { entry.etcd_below = "3.5.16"; }, {}},
+    {"RunsTheComponent",
+     [](KnownTrouble& entry) {
+       entry.component = "traefik";
+       entry.role = v1::ROLE_WORKER;
+     },
+     {"w1", "w2"}},
+    {"LacksTheComponent", [](KnownTrouble& entry) { entry.component = "servicelb"; }, {}},
+};
+
+class PlannerKnowsTrouble : public testing::TestWithParam<Trouble> {};
+
+TEST_P(PlannerKnowsTrouble, OfExactlyTheseNodes) {
+  Site site;
+  site.At("w2").set_cgroup_version(1);
+  site.At("s1").add_components()->set_name("traefik");
+  KnownTrouble entry;
+  entry.id = "the entry";
+  entry.says = "it hurts";
+  GetParam().condition(entry);
+  site.request.known_trouble.push_back(entry);
+  const PlanOutcome outcome = site.Plan();
+  ASSERT_EQ(outcome.kind, PlanOutcome::Kind::kPlan);
+  std::vector<std::string> subjects;
+  for (const v1::Reason& notice : outcome.plan.notices()) {
+    if (notice.code() == v1::KNOWN_TROUBLE) subjects.push_back(notice.subject());
+  }
+  std::string expected;
+  for (size_t i = 0; i < GetParam().nodes.size() && i < 3; ++i)
+    expected += (i == 0 ? "" : ", ") + GetParam().nodes[i];
+  if (GetParam().nodes.size() > 3) expected += " and 2 more";
+  EXPECT_EQ(subjects, expected.empty() ? std::vector<std::string>() : std::vector<std::string>{expected});
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, PlannerKnowsTrouble, testing::ValuesIn(kTroubles),
+                         [](const auto& each) { return std::string(each.param.name); });
+
+TEST(Planner, ARemedyIsPartOfThePlanAndSaid) {
+  Site site;
+  KnownTrouble entry;
+  entry.effect = KnownTrouble::Effect::kRemedy;
+  entry.says = "it hurts";
+  entry.remedy.set_trouble("the entry");
+  entry.remedy.add_manifests("{}");
+  entry.remedy.add_objects("clusterrole/balm");
+  site.request.known_trouble.push_back(entry);
+  const PlanOutcome outcome = site.Plan();
+  ASSERT_EQ(outcome.plan.remedies_size(), 1);
+  EXPECT_EQ(outcome.plan.remedies(0).trouble(), "the entry");
+  EXPECT_NE(outcome.plan.notices(0).remedy().find("clusterrole/balm"), std::string::npos);
+  EXPECT_EQ(DescribeWaves(outcome.plan)[2].title, "Apply what this step needs");
 }
 
 TEST(Limits, ArePercentagesRoundedDownButAtLeastOne) {

@@ -56,6 +56,8 @@ void Crash(State& state, int server, uint64_t at) {
   Proof(state, server).set_ready_for_ms(2000);
 }
 
+void AddRemedy(State& state) { PlanOf(state).add_remedies()->set_trouble("renamed-role"); }
+
 struct Case {
   const char* name;
   Verdict (*rule)(const State&, const Context&);
@@ -179,6 +181,20 @@ const Case kCases[] = {
     {"OnlyMemberLeadsAlways", LeaderMoved, kAllowed, "s1", kTouch, kForward, [](State& s) { s = Ready(1, 0); }},
     {"DownServerDoesNotLead", LeaderMoved, kAllowed, "s1", kTouch, kForward,
      [](State& s) { Proof(s, 1).set_ready(false); Proof(s, 1).set_etcd_serving(false); }},
+    {"RemediesAllowWhenThereAreNone", RemediesApplied, kAllowed, "s2", kTouch, kForward, [](State&) {}},
+    {"RemediesComeBeforeTheFirstServer", RemediesApplied, v1::REMEDY_MISSING, "s2", kTouch, kForward, AddRemedy},
+    {"RemediesThatMayBeThereAreAppliedAgain", RemediesApplied, v1::REMEDY_MISSING, "s2", kTouch, kForward,
+     [](State& state) {
+       AddRemedy(state);
+       state.remedy.standing = RemedyState::Standing::kUnknown;
+     }},
+    {"RemediesThatAreThereAllow", RemediesApplied, kAllowed, "s2", kTouch, kForward,
+     [](State& state) {
+       AddRemedy(state);
+       state.remedy.standing = RemedyState::Standing::kApplied;
+     }},
+    {"RemediesDoNotHinderTheWayBack", RemediesApplied, kAllowed, "s2", kTouch, kBack, AddRemedy},
+    {"RemediesAreNoMatterOfWorkers", RemediesApplied, kAllowed, "w1", kBegin, kForward, AddRemedy},
 };
 // clang-format on
 
@@ -200,7 +216,7 @@ INSTANTIATE_TEST_SUITE_P(Table, Rules, testing::ValuesIn(kCases),
 TEST(RuleTable, EveryRuleHasAName) {
   std::set<std::string_view> names;
   for (const Rule& rule : AllRules()) EXPECT_TRUE(names.insert(rule.name).second) << rule.name;
-  EXPECT_EQ(names.size(), 14u);
+  EXPECT_EQ(names.size(), 15u);
 }
 
 TEST(RuleTable, HealthyClusterAllowsTheNextServer) {
