@@ -1,6 +1,7 @@
 #include "agent/health/monitor.h"
 
 #include <absl/strings/str_cat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -16,6 +17,13 @@ constexpr milliseconds kInterest{60'000};
 
 // The shares of a probe's timeout: a server that hangs must not use up all of it in one place.
 milliseconds Share(milliseconds timeout) { return std::max(timeout / 3, milliseconds(100)); }
+
+// Both clocks begin with the machine; suspended time makes it look younger only.
+milliseconds AgeOf(const MainProcess& process, milliseconds now) {
+  static const auto ticks_per_second = static_cast<uint64_t>(std::max(1L, sysconf(_SC_CLK_TCK)));
+  if (process.pid == 0) return milliseconds(0);
+  return std::max(now - milliseconds(process.start_ticks * 1000 / ticks_per_second), milliseconds(0));
+}
 
 void AddEtcd(const etcd::ClusterView& view, v1::ServerProof& proof) {
   v1::EtcdFacts facts = etcd::ToFacts(view);
@@ -62,6 +70,7 @@ void ReadinessMonitor::Look(milliseconds timeout) {
   observation.at = parts_.clock->Steady();  // after the look: ready no earlier than it was seen to be
   if (after.ok()) {
     observation.process = *after;
+    observation.process_age = AgeOf(*after, observation.at);
   }
   // An answer counts only if it came from the process that still runs.
   observation.ready = ready.ok() && before.ok() && after.ok() && *before == *after;

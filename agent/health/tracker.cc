@@ -1,6 +1,10 @@
 #include "agent/health/tracker.h"
 
+#include <algorithm>
+
 namespace k3saga::health {
+
+using std::chrono::milliseconds;
 
 void ReadinessTracker::See(const Observation& observation) {
   if (last_ && observation.at < last_->at) {
@@ -17,14 +21,16 @@ void ReadinessTracker::See(const Observation& observation) {
   }
   if (!observation.ready || !running) {
     ready_since_.reset();
+  } else if (!last_) {
+    ready_since_ = observation.at - std::max(observation.process_age - kTimeToStart, milliseconds(0));
   } else if (!ready_since_ || replaced || unwatched) {
     ready_since_ = observation.at;
   }
   last_ = observation;
 }
 
-std::chrono::milliseconds ReadinessTracker::ready_for() const {
-  return ready_since_ ? last_->at - *ready_since_ : std::chrono::milliseconds(0);
+milliseconds ReadinessTracker::ready_for() const {
+  return ready_since_ ? last_->at - *ready_since_ : milliseconds(0);
 }
 
 }  // namespace k3saga::health

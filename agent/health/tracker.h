@@ -19,14 +19,18 @@ struct Observation {
   std::chrono::milliseconds at{0};  // Clock::Steady
   bool ready = false;
   MainProcess process;
+  std::chrono::milliseconds process_age{0};
   std::string note;  // why it is not ready
 };
 
-// Pure: turns looks into "ready for how long, with the same main process". Nothing is assumed about time that
-// nobody watched: a pause between two looks longer than `kLongestGap` starts the count again.
+// Pure: turns looks into "ready for how long, with the same main process". Of the time before the first look
+// one thing is known, the process's age: one that is ready counts as ready since `kTimeToStart` after its
+// start, so that a cluster at rest need not be watched for a settle time before it may be touched. Of a pause
+// between two looks longer than `kLongestGap` nothing is assumed: it starts the count again.
 class ReadinessTracker {
  public:
   static constexpr std::chrono::milliseconds kLongestGap{5000};
+  static constexpr std::chrono::milliseconds kTimeToStart{20'000};  // real k3s: 9 to 19 s
 
   // Looks come in the order of their time; one that is older than the last is ignored.
   void See(const Observation& observation);

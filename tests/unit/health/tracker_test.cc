@@ -14,6 +14,7 @@ struct Look {
   int at;
   bool ready;
   MainProcess process;
+  int age = 0;
 };
 
 struct Case {
@@ -27,6 +28,12 @@ const Case kCases[] = {
     {"never looked", {}, 0, 0},
     {"ready at the first look", {{1000, true, kFirst}}, 0, 0},
     {"ready ever since", {{1000, true, kFirst}, {2000, true, kFirst}, {3500, true, kFirst}}, 2500, 0},
+    {"a process that is long up", {{1000, true, kFirst, 95'000}, {2000, true, kFirst, 96'000}}, 76'000, 0},
+    {"one that may have become ready just now", {{1000, true, kFirst, 19'000}}, 0, 0},
+    {"one that is long up and not ready",
+     {{1000, false, kFirst, 95'000}, {2000, true, kFirst, 96'000}, {2500, true, kFirst, 96'500}},
+     500,
+     0},
     {"not ready", {{1000, false, kFirst}, {2000, false, kFirst}}, 0, 0},
     {"ready after a while", {{1000, false, kFirst}, {2000, true, kFirst}, {3000, true, kFirst}}, 1000, 0},
     {"a moment of not being ready starts it again",
@@ -61,11 +68,15 @@ const Case kCases[] = {
     {"an older look is ignored", {{2000, true, kFirst}, {1000, false, kNone}, {3000, true, kFirst}}, 1000, 0},
 };
 
-TEST(ReadinessTracker, CountsOnlyTimeThatWasWatchedWithTheSameProcess) {
+TEST(ReadinessTracker, CountsTheTimeThatWasWatchedWithTheSameProcess) {
   for (const Case& c : kCases) {
     ReadinessTracker tracker;
     for (const Look& look : c.looks) {
-      tracker.See({.at = milliseconds(look.at), .ready = look.ready, .process = look.process, .note = ""});
+      tracker.See({.at = milliseconds(look.at),
+                   .ready = look.ready,
+                   .process = look.process,
+                   .process_age = milliseconds(look.age),
+                   .note = ""});
     }
     EXPECT_EQ(tracker.ready_for(), milliseconds(c.ready_for)) << c.name;
     EXPECT_EQ(tracker.restarts(), c.restarts) << c.name;
