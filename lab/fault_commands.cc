@@ -71,10 +71,12 @@ void AddFaultCommands(CLI::App& app, std::function<int()>& action) {
                          return SetNodeFault(lab, given.node, given.kind, given.version, given.millis);
                        });
   node->add_option("NODE", all->node)->required();
-  node->add_option("KIND", all->kind,
-                   "good | never-ready | crash | slow | overtaken (a server: exits 255 when another has been "
-                   "newer for a "
-                   "while; at once, without a restart)")
+  node->add_option(
+          "KIND", all->kind,
+          "good | never-ready | crash | slow | overtaken (a server: exits 255 when another has been "
+          "newer for a "
+          "while; at once, without a restart) | reset-fails | reset-hangs | newer-credentials (a server "
+          "refuses to join with its old server/tls)")
       ->required();
   node->add_option("--only", all->version, "Only while that version runs");
   node->add_option("--ms", all->millis,

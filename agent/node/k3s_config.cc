@@ -171,6 +171,31 @@ std::vector<Flag> ParseFlags(const std::vector<std::string>& words, std::string_
   return flags;
 }
 
+std::vector<std::string> WithoutFlags(const std::vector<std::string>& words,
+                                      const std::function<bool(std::string_view name)>& dropped) {
+  std::vector<std::string> left;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == "--") {
+      left.insert(left.end(), words.begin() + static_cast<ptrdiff_t>(i), words.end());
+      break;
+    }
+    const size_t dashes = std::min(word.find_first_not_of('-'), word.size());
+    const size_t equals = word.find('=');
+    const bool is_flag = (dashes == 1 || dashes == 2) && dashes < word.size();
+    const std::string name =
+        is_flag ? CanonicalName(word.substr(dashes, std::min(equals, word.size()) - dashes)) : "";
+    const bool takes_next = is_flag && equals == std::string_view::npos && !IsSwitch(name);
+    const bool keep = !is_flag || !dropped(name);
+    if (keep) left.push_back(words[i]);
+    if (takes_next && i + 1 < words.size()) {
+      ++i;
+      if (keep) left.push_back(words[i]);
+    }
+  }
+  return left;
+}
+
 absl::StatusOr<std::vector<Flag>> ReadConfigFiles(const std::string& config_file) {
   std::vector<std::string> files;
   if (Exists(config_file)) files.push_back(config_file);

@@ -2,6 +2,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,10 @@ struct Flag {
 // The words after "server" or "agent". Both "--x y" and "--x=y", one dash or two, as Go's flag package takes
 // them.
 std::vector<Flag> ParseFlags(const std::vector<std::string>& words, std::string_view source);
+
+// The words without the flags whose canonical name is `dropped`, and without those flags' values.
+std::vector<std::string> WithoutFlags(const std::vector<std::string>& words,
+                                      const std::function<bool(std::string_view name)>& dropped);
 
 // config.yaml and the *.yaml and *.yml of config.yaml.d in their order: a later file overrides a key, "key+"
 // appends. A folder or file that is missing is empty; kInvalidArgument names the file that is no YAML map.

@@ -239,7 +239,7 @@ absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const K3s
   return manifest;
 }
 
-absl::StatusOr<KeptManifest> KeptFiles::Read(std::string_view rollout) const {
+absl::StatusOr<KeptManifest> KeptFiles::Peek(std::string_view rollout) const {
   K3SAGA_RETURN_IF_ERROR(CheckName(rollout));
   const std::string path = JoinPath(Folder(rollout), kManifest);
   auto text = ReadFile(path);
@@ -248,7 +248,11 @@ absl::StatusOr<KeptManifest> KeptFiles::Read(std::string_view rollout) const {
       return NotKept(rollout, "nothing was kept on this node for this rollout");
     return text.status();
   }
-  K3SAGA_ASSIGN_OR_RETURN(KeptManifest manifest, FromJson(*text, path));
+  return FromJson(*text, path);
+}
+
+absl::StatusOr<KeptManifest> KeptFiles::Read(std::string_view rollout) const {
+  K3SAGA_ASSIGN_OR_RETURN(KeptManifest manifest, Peek(rollout));
   for (const KeptFile& file : manifest.files) {
     if (file.kept_as.empty()) continue;
     auto sha = Sha256OfFile(JoinPath(Folder(rollout), file.kept_as));
@@ -261,11 +265,21 @@ absl::StatusOr<KeptManifest> KeptFiles::Read(std::string_view rollout) const {
 
 absl::Status KeptFiles::Restore(std::string_view rollout, Systemd& systemd, bool* changed) {
   K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Read(rollout));
+  K3SAGA_RETURN_IF_ERROR(RestoreFiles(manifest, systemd, changed));
+  return manifest.was_enabled ? EnableIfLost(manifest, systemd) : absl::OkStatus();
+}
+
+absl::Status KeptFiles::RestoreStandingStill(std::string_view rollout, Systemd& systemd) {
+  K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Read(rollout));
+  return RestoreFiles(manifest, systemd, nullptr);
+}
+
+absl::Status KeptFiles::RestoreFiles(const KeptManifest& manifest, Systemd& systemd, bool* changed) {
   bool any = false;
   for (const KeptFile& file : manifest.files) {
     const bool only_listed = file.kind == KeptFile::Kind::kFile && file.kept_as.empty();
     if (only_listed || IsAsKept(file)) continue;
-    K3SAGA_RETURN_IF_ERROR(PutBack(file, Folder(rollout)));
+    K3SAGA_RETURN_IF_ERROR(PutBack(file, Folder(manifest.rollout)));
     any = true;
     kBetweenRestores.MaybeDie();
   }
@@ -277,10 +291,8 @@ absl::Status KeptFiles::Restore(std::string_view rollout, Systemd& systemd, bool
   }
   // Also when nothing was to be put back: a run before this one may have died between the files and the
   // reload.
-  K3SAGA_RETURN_IF_ERROR(systemd.DaemonReload());
-  if (manifest.was_enabled) K3SAGA_RETURN_IF_ERROR(EnableIfLost(manifest, systemd));
   if (changed != nullptr) *changed = any;
-  return absl::OkStatus();
+  return systemd.DaemonReload();
 }
 
 absl::Status KeptFiles::RestoreConfiguration(std::string_view rollout, Systemd& systemd) {

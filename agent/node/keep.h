@@ -49,10 +49,16 @@ class KeptFiles {
   // NOT_KEPT when there is none for this rollout. The manifest is verified against the kept files' hashes.
   absl::StatusOr<KeptManifest> Read(std::string_view rollout) const;
 
+  // As Read, but the kept files are not looked at.
+  absl::StatusOr<KeptManifest> Peek(std::string_view rollout) const;
+
   // Puts every file back, atomically each, and what was absent away; skips what is right already; reloads
   // systemd. Does not restart anything. Idempotent. `changed` (optional) says whether anything was to be
   // done.
   absl::Status Restore(std::string_view rollout, Systemd& systemd, bool* changed = nullptr);
+
+  // The same, but the unit is not enabled where it no longer is: k3s is to stand still (see Standstill).
+  absl::Status RestoreStandingStill(std::string_view rollout, Systemd& systemd);
 
   // Only unit and environment file: what a second run of the installer has to find when the first one died in
   // the middle.
@@ -70,6 +76,7 @@ class KeptFiles {
   absl::Status Prune(size_t count, std::string_view except);
 
  private:
+  absl::Status RestoreFiles(const KeptManifest& manifest, Systemd& systemd, bool* changed);
   static absl::Status EnableIfLost(const KeptManifest& manifest, Systemd& systemd);
   std::string Folder(std::string_view rollout) const;
   const StatePaths state_;

@@ -215,6 +215,7 @@ absl::StatusOr<v1::BackupResult> BackupStore::Take(const K3sInstallation& node,
   const std::string version = node.process.version.empty() ? node.binary_version : node.process.version;
   const json manifest = {{"id", options.id},
                          {"taken_unix_ms", SystemClock().WallUnixMillis()},
+                         {"rollout", options.rollout},
                          {"node", node.node_name},
                          {"cluster_id", node.cluster_id},
                          {"version", version},
@@ -237,6 +238,7 @@ absl::StatusOr<v1::BackupResult> BackupStore::Find(std::string_view id) const {
     result.set_id(std::string(id));
     result.set_path(folder);
     result.set_version(manifest.at("version").get<std::string>());
+    result.set_taken_unix_ms(manifest.at("taken_unix_ms").get<int64_t>());
     const std::string datastore = manifest.at("datastore_file");
     for (const auto& [name, file] : manifest.at("files").items()) {
       K3SAGA_RETURN_IF_ERROR(CheckName(name));
@@ -268,6 +270,51 @@ std::vector<std::string> BackupStore::Ids() const {
   std::vector<std::string> ids;
   for (auto& [time, id] : dated) ids.push_back(std::move(id));
   return ids;
+}
+
+absl::StatusOr<v1::StoredBackup> BackupStore::Describe(std::string_view id) const {
+  K3SAGA_RETURN_IF_ERROR(CheckName(id));
+  const std::string folder = JoinPath(state_.Backups(), id);
+  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(JoinPath(folder, kManifest)));
+  try {
+    const json manifest = json::parse(text);
+    const json& file = manifest.at("files").at(manifest.at("datastore_file").get<std::string>());
+    v1::StoredBackup backup;
+    backup.set_id(std::string(id));
+    backup.set_version(manifest.at("version").get<std::string>());
+    backup.set_bytes(file.at("bytes").get<uint64_t>());
+    backup.set_sha256(file.at("sha256").get<std::string>());
+    backup.set_path(folder);
+    backup.set_taken_unix_ms(manifest.at("taken_unix_ms").get<int64_t>());
+    v1::Datastore datastore = v1::DATASTORE_UNSPECIFIED;
+    (void)v1::Datastore_Parse(manifest.at("datastore").get<std::string>(), &datastore);
+    backup.set_datastore(datastore);
+    backup.set_cluster_id(manifest.value("cluster_id", ""));
+    backup.set_rollout(manifest.value("rollout", ""));
+    return backup;
+  } catch (const json::exception& error) {
+    return absl::DataLossError(absl::StrCat(folder, "/", kManifest, ": ", error.what()));
+  }
+}
+
+std::vector<v1::StoredBackup> BackupStore::List() const {
+  std::vector<v1::StoredBackup> backups;
+  for (const std::string& id : Ids()) {
+    auto backup = Describe(id);
+    if (backup.ok()) backups.push_back(*std::move(backup));
+  }
+  std::reverse(backups.begin(), backups.end());
+  return backups;
+}
+
+absl::StatusOr<std::string> BackupStore::DatastorePath(std::string_view id) const {
+  K3SAGA_RETURN_IF_ERROR(CheckName(id));
+  const std::string folder = JoinPath(state_.Backups(), id);
+  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(JoinPath(folder, kManifest)));
+  const json manifest = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const std::string name = manifest.is_object() ? manifest.value("datastore_file", "") : "";
+  K3SAGA_RETURN_IF_ERROR(CheckName(name));
+  return JoinPath(folder, name);
 }
 
 absl::StatusOr<std::string> BackupStore::FilePath(std::string_view id, std::string_view file_name) const {

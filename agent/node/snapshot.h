@@ -16,8 +16,9 @@
 namespace k3saga::node {
 
 struct BackupOptions {
-  std::string id;     // folder's name: rollout and what for; [A-Za-z0-9._-]+
-  uint32_t keep = 0;  // newest ones of ours that stay; 0: all
+  std::string id;            // folder's name: rollout and what for; [A-Za-z0-9._-]+
+  std::string rollout = {};  // that asks for it; "" when the user does
+  uint32_t keep = 0;         // newest ones of ours that stay; 0: all
   std::chrono::milliseconds deadline{120'000};
 };
 
@@ -34,6 +35,11 @@ class BackupStore {
   // Verified against its manifest; kNotFound when there is none.
   absl::StatusOr<v1::BackupResult> Find(std::string_view id) const;
   std::vector<std::string> Ids() const;  // whole ones, oldest first
+  // As the manifest tells it; the content is not read. kNotFound when there is none.
+  absl::StatusOr<v1::StoredBackup> Describe(std::string_view id) const;
+  std::vector<v1::StoredBackup> List() const;  // newest first
+  // The snapshot, or SQLite's copy, of a backup.
+  absl::StatusOr<std::string> DatastorePath(std::string_view id) const;
   // A file of a backup, for Download. kNotFound; never a path outside of the backup.
   absl::StatusOr<std::string> FilePath(std::string_view id, std::string_view file_name) const;
   absl::Status Prune(uint32_t keep);

@@ -78,6 +78,7 @@ class ToolSystemd final : public Systemd {
   absl::Status Start(std::string_view unit) override { return Control({"start", "--no-block"}, unit); }
   absl::Status Stop(std::string_view unit) override { return Control({"stop", "--no-block"}, unit); }
   absl::Status Enable(std::string_view unit) override { return Control({"enable"}, unit); }
+  absl::Status Disable(std::string_view unit) override { return Control({"disable"}, unit); }
   absl::Status ResetFailed(std::string_view unit) override { return Control({"reset-failed"}, unit); }
   absl::Status DaemonReload() override {
     return RunForOutput(Tool({systemctl_, "daemon-reload"}, kLong)).status();

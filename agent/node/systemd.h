@@ -55,6 +55,7 @@ class Systemd {
 
   virtual absl::Status DaemonReload() = 0;
   virtual absl::Status Enable(std::string_view unit) = 0;
+  virtual absl::Status Disable(std::string_view unit) = 0;
   // "enabled", "disabled", "static", "masked", ...; "not-found" for a unit that is not there.
   virtual absl::StatusOr<std::string> IsEnabled(std::string_view unit) = 0;
   virtual absl::Status ResetFailed(std::string_view unit) = 0;

@@ -101,6 +101,54 @@ constexpr Line kTable[] = {
     {Verb::kPutBack, kVerifyOld,    kGood,                          kPutBackDone},
     {Verb::kPutBack, kVerifyOld,    kRefused | kTrouble,            kBroken},
 
+    // With leave_stopped: files only, and k3s stands still from before to after.
+    {Verb::kPutBack, kHalt,         kGood,                          Go(kRestoreOnly)},
+    {Verb::kPutBack, kHalt,         kRefused | kCancel,             kSame},
+    {Verb::kPutBack, kHalt,         kTrouble,                       kBroken},
+    {Verb::kPutBack, kRestoreOnly,  kGood,                          kPutBackDone},
+    {Verb::kPutBack, kRestoreOnly,  kRefused | kTrouble,            kBroken},
+
+    {Verb::kStop,    kCheck,        kGood,                          Go(kHalt)},
+    {Verb::kStop,    kCheck,        kRefused | kTrouble | kCancel,  kSame},
+    {Verb::kStop,    kHalt,         kGood,                          kChanged},
+    {Verb::kStop,    kHalt,         kRefused | kTrouble,            kBroken},
+
+    // Nothing here turns back: the datastore that was there before is what the restore is to undo. What was set
+    // aside stays where it is, and another attempt begins anew.
+    {Verb::kRestoreDatastore, kCheck,    kGood,                         Go(kHalt)},
+    {Verb::kRestoreDatastore, kCheck,    kRefused | kTrouble | kCancel, kSame},
+    {Verb::kRestoreDatastore, kHalt,     kGood,                         Go(kSetAside)},
+    {Verb::kRestoreDatastore, kHalt,     kRefused | kTrouble,           kBroken},
+    {Verb::kRestoreDatastore, kSetAside, kGood,                         Go(kReset)},
+    {Verb::kRestoreDatastore, kSetAside, kRefused | kTrouble,           kBroken},
+    {Verb::kRestoreDatastore, kReset,    kGood,                         Go(kStart)},
+    {Verb::kRestoreDatastore, kReset,    kRefused | kTrouble,           kBroken},
+    {Verb::kRestoreDatastore, kStart,    kGood,                         Go(kVerify)},
+    {Verb::kRestoreDatastore, kStart,    kRefused | kTrouble,           kBroken},
+    {Verb::kRestoreDatastore, kVerify,   kGood,                         kChanged},
+    {Verb::kRestoreDatastore, kVerify,   kRefused | kTrouble,           kBroken},
+
+    {Verb::kRejoin, kCheck,               kGood,                         Go(kHalt)},
+    {Verb::kRejoin, kCheck,               kRefused | kTrouble | kCancel, kSame},
+    {Verb::kRejoin, kHalt,                kGood,                         Go(kSetAside)},
+    {Verb::kRejoin, kHalt,                kRefused | kTrouble,           kBroken},
+    {Verb::kRejoin, kSetAside,            kGood,                         Go(kJoin)},
+    {Verb::kRejoin, kSetAside,            kRefused | kTrouble,           kBroken},
+    {Verb::kRejoin, kJoin,                kGood,                         kChanged},
+    {Verb::kRejoin, kJoin,                kRefused,                      Go(kSetCredentialsAside)},
+    {Verb::kRejoin, kJoin,                kTrouble,                      kBroken},
+    {Verb::kRejoin, kSetCredentialsAside, kGood,                         Go(kJoinAgain)},
+    {Verb::kRejoin, kSetCredentialsAside, kRefused | kTrouble,           kBroken},
+    {Verb::kRejoin, kJoinAgain,           kGood,                         kChanged},
+    {Verb::kRejoin, kJoinAgain,           kRefused | kTrouble,           kBroken},
+
+    {Verb::kRestart, kCheck,        kGood,                          Go(kRestart)},
+    {Verb::kRestart, kCheck,        kRefused | kTrouble | kCancel,  kSame},
+    {Verb::kRestart, kRestart,      kGood,                          Go(kVerify)},
+    {Verb::kRestart, kRestart,      kRefused | kTrouble,            kBroken},
+    {Verb::kRestart, kVerify,       kGood,                          kChanged},
+    {Verb::kRestart, kVerify,       kRefused | kTrouble,            kBroken},
+
     // Verbs of one effect.
     {Verb::kClaim,        kClaim,        kGood | kRefused | kTrouble,            kSame},
     {Verb::kReleaseClaim, kReleaseClaim, kGood | kRefused | kTrouble,            kSame},
@@ -112,6 +160,10 @@ constexpr Line kTable[] = {
     {Verb::kUncordon,     kUncordon,     kGood | kRefused | kTrouble,            kSame},
     {Verb::kMoveLeader,   kMoveLeader,   kGood | kRefused | kTrouble,            kSame},
     {Verb::kAwaitNode,    kAwaitNode,    kGood | kRefused | kTrouble | kCancel,  kSame},
+    {Verb::kApplyManifests,  kApplyManifests,  kGood | kRefused | kTrouble,            kSame},
+    {Verb::kRemoveManifests, kRemoveManifests, kGood | kRefused | kTrouble,            kSame},
+    {Verb::kVeleroBackup,    kVeleroBackup,    kGood | kRefused | kTrouble | kCancel,  kSame},
+    {Verb::kVeleroRestore,   kVeleroRestore,   kGood | kRefused | kTrouble | kCancel,  kSame},
 };
 // clang-format on
 
@@ -122,7 +174,8 @@ const Line* Find(Verb verb, Phase phase, Input input) {
   return line == std::end(kTable) ? nullptr : line;
 }
 
-Phase FirstPhase(Verb verb) {
+Phase FirstPhase(Verb verb, const v1::OperationSpec& spec) {
+  if (verb == Verb::kPutBack && spec.put_back().leave_stopped()) return kHalt;
   const Line* line =
       std::find_if(std::begin(kTable), std::end(kTable), [&](const Line& each) { return each.verb == verb; });
   return line == std::end(kTable) ? kSettled : line->phase;
@@ -223,7 +276,7 @@ void MergeResult(const v1::Outcome& details, v1::Outcome& outcome) {
   outcome.MergeFrom(result);
 }
 
-constexpr std::array<std::pair<Phase, std::string_view>, 23> kPhaseNames = {{
+constexpr std::array<std::pair<Phase, std::string_view>, 35> kPhaseNames = {{
     {kCheck, "check"},
     {kKeep, "keep"},
     {kPlace, "place"},
@@ -236,6 +289,14 @@ constexpr std::array<std::pair<Phase, std::string_view>, 23> kPhaseNames = {{
     {kRestoreFiles, "restore-files"},
     {kRestartOld, "restart-old"},
     {kVerifyOld, "verify-old"},
+    {kHalt, "halt"},
+    {kRestoreOnly, "restore-files-only"},
+    {kSetAside, "set-aside"},
+    {kReset, "reset"},
+    {kStart, "start"},
+    {kJoin, "join"},
+    {kSetCredentialsAside, "set-credentials-aside"},
+    {kJoinAgain, "join-again"},
     {kClaim, "claim"},
     {kReleaseClaim, "release-claim"},
     {kDownload, "download"},
@@ -246,6 +307,10 @@ constexpr std::array<std::pair<Phase, std::string_view>, 23> kPhaseNames = {{
     {kUncordon, "uncordon"},
     {kMoveLeader, "move-leader"},
     {kAwaitNode, "await-node"},
+    {kApplyManifests, "apply-manifests"},
+    {kRemoveManifests, "remove-manifests"},
+    {kVeleroBackup, "velero-backup"},
+    {kVeleroRestore, "velero-restore"},
     {kSettled, "settled"},
 }};
 
@@ -277,6 +342,22 @@ Verb VerbOf(const v1::OperationSpec& spec) {
       return Verb::kPutBack;
     case v1::OperationSpec::kAwaitNode:
       return Verb::kAwaitNode;
+    case v1::OperationSpec::kStop:
+      return Verb::kStop;
+    case v1::OperationSpec::kRestoreDatastore:
+      return Verb::kRestoreDatastore;
+    case v1::OperationSpec::kRejoin:
+      return Verb::kRejoin;
+    case v1::OperationSpec::kRestart:
+      return Verb::kRestart;
+    case v1::OperationSpec::kApplyManifests:
+      return Verb::kApplyManifests;
+    case v1::OperationSpec::kRemoveManifests:
+      return Verb::kRemoveManifests;
+    case v1::OperationSpec::kVeleroBackup:
+      return Verb::kVeleroBackup;
+    case v1::OperationSpec::kVeleroRestore:
+      return Verb::kVeleroRestore;
     default:
       return Verb::kUnknown;
   }
@@ -310,6 +391,22 @@ std::string_view VerbName(Verb verb) {
       return "put_back";
     case Verb::kAwaitNode:
       return "await_node";
+    case Verb::kStop:
+      return "stop";
+    case Verb::kRestoreDatastore:
+      return "restore_datastore";
+    case Verb::kRejoin:
+      return "rejoin";
+    case Verb::kRestart:
+      return "restart";
+    case Verb::kApplyManifests:
+      return "apply_manifests";
+    case Verb::kRemoveManifests:
+      return "remove_manifests";
+    case Verb::kVeleroBackup:
+      return "velero_backup";
+    case Verb::kVeleroRestore:
+      return "velero_restore";
   }
   return "unknown";
 }
@@ -319,7 +416,18 @@ bool ChangesNode(Verb verb) {
 }
 
 bool RunsOutsideAgent(Verb verb) {
-  return verb == Verb::kInstall || verb == Verb::kPutBack || verb == Verb::kBackup;
+  switch (verb) {
+    case Verb::kInstall:
+    case Verb::kPutBack:
+    case Verb::kBackup:
+    case Verb::kStop:
+    case Verb::kRestoreDatastore:
+    case Verb::kRejoin:
+    case Verb::kRestart:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string_view PhaseName(Phase phase) {
@@ -349,7 +457,7 @@ Record NewRecord(const v1::OperationId& id, const v1::Authority& authority,
   record.authority = authority;
   record.verb = VerbOf(*spec);
   record.spec = std::move(spec);
-  record.phase = FirstPhase(record.verb);
+  record.phase = FirstPhase(record.verb, *record.spec);
   return record;
 }
 
@@ -403,6 +511,18 @@ uint32_t BudgetSeconds(const Record& record) {
       return or_default(record.spec->put_back().deadline_seconds(), 300);
     case Verb::kAwaitNode:
       return or_default(record.spec->await_node().deadline_seconds(), 300);
+    case Verb::kStop:
+      return or_default(record.spec->stop().deadline_seconds(), 120);
+    case Verb::kRestoreDatastore:
+      return or_default(record.spec->restore_datastore().deadline_seconds(), 900);
+    case Verb::kRejoin:
+      return or_default(record.spec->rejoin().deadline_seconds(), 600);
+    case Verb::kRestart:
+      return or_default(record.spec->restart().deadline_seconds(), 300);
+    case Verb::kVeleroBackup:
+      return or_default(record.spec->velero_backup().deadline_seconds(), 1800);
+    case Verb::kVeleroRestore:
+      return or_default(record.spec->velero_restore().deadline_seconds(), 1800);
     case Verb::kDrain:
       // The policy's own timeout decides; this is for what comes after it (force, proceed).
       return or_default(record.spec->drain().policy().timeout_seconds(), 300) + 120;

@@ -37,6 +37,14 @@ enum class Verb : uint8_t {
   kInstall,
   kPutBack,
   kAwaitNode,
+  kStop,
+  kRestoreDatastore,
+  kRejoin,
+  kRestart,
+  kApplyManifests,
+  kRemoveManifests,
+  kVeleroBackup,
+  kVeleroRestore,
 };
 
 Verb VerbOf(const v1::OperationSpec& spec);
@@ -66,6 +74,15 @@ enum class Phase : uint8_t {
   kRestoreFiles,  // files as kept
   kRestartOld,
   kVerifyOld,
+  // The way back of a datastore.
+  kHalt,         // k3s does not run, and no boot starts it
+  kRestoreOnly,  // files as kept; k3s goes on standing still
+  kSetAside,     // the datastore lies beside its place, whole; credentials are copied there too
+  kReset,        // the datastore is what the backup holds, and this server is its only member
+  kStart,        // k3s was started and will be by a boot
+  kJoin,         // started, healthy, a voting member; refused: its credentials are newer than the datastore
+  kSetCredentialsAside,  // server/tls and server/cred lie beside their place: k3s gets them from its peers
+  kJoinAgain,            // as kJoin
   // Verbs of one effect.
   kClaim,         // the claim is recorded when the operation is accepted, in one commit
   kReleaseClaim,  // likewise; what a confirmed rollout kept may be pruned
@@ -77,6 +94,10 @@ enum class Phase : uint8_t {
   kUncordon,
   kMoveLeader,
   kAwaitNode,
+  kApplyManifests,
+  kRemoveManifests,
+  kVeleroBackup,
+  kVeleroRestore,
 
   kSettled,
 };

@@ -1,9 +1,11 @@
 #include "agent/service/effects.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <utility>
 
+#include "agent/node/set_aside.h"
 #include "agent/service/effect_tools.h"
 
 namespace k3saga::service {
@@ -21,7 +23,7 @@ constexpr size_t kKeptRollouts = 1;
 }  // namespace
 
 NodeEffects::NodeEffects(NodeParts* parts, operations::Journal* journal)
-    : parts_(*parts), install_(parts, journal) {}
+    : parts_(*parts), install_(parts, journal), restore_(parts, journal) {}
 
 EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectContext& context) {
   switch (phase) {
@@ -47,13 +49,16 @@ EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectConte
     case Phase::kAwaitNode:
       return AwaitNode(record, context);
     default:
+      if (RestoreEffects::Knows(record.verb)) return restore_.Perform(phase, record, context);
       return install_.Perform(phase, record, context);
   }
 }
 
 EffectResult NodeEffects::ReleaseClaim(const Record& record) {
   if (!record.spec->release_claim().confirm()) return EffectResult::Done();
-  const absl::Status status = parts_.kept.Prune(kKeptRollouts, record.id.rollout());
+  absl::Status status = parts_.kept.Prune(kKeptRollouts, record.id.rollout());
+  const std::string data_dir = parts_.ReadK3s().data_dir;
+  if (!data_dir.empty()) status.Update(node::SetAside::RemoveAll(data_dir));
   return status.ok() ? EffectResult::Done() : EffectResult::Failed(ReasonOf(status, parts_.config.node));
 }
 
@@ -80,6 +85,8 @@ EffectResult NodeEffects::Snapshot(const Record& record, EffectContext& context)
   const v1::BackupSpec& spec = record.spec->backup();
   node::BackupOptions options;
   options.id = spec.name();
+  // Whoever takes a backup by hand names it as they like.
+  if (absl::StartsWith(spec.name(), record.id.rollout())) options.rollout = record.id.rollout();
   options.keep = spec.keep();
   options.deadline = context.Remaining();
   auto backup = parts_.backups.Take(parts_.ReadK3s(), options);

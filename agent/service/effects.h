@@ -4,6 +4,7 @@
 #include "agent/operations/journal.h"
 #include "agent/service/install_effects.h"
 #include "agent/service/node_parts.h"
+#include "agent/service/restore_effects.h"
 
 namespace k3saga::service {
 
@@ -29,6 +30,7 @@ class NodeEffects final : public operations::Effects {
 
   NodeParts& parts_;
   InstallEffects install_;
+  RestoreEffects restore_;
 };
 
 }  // namespace k3saga::service

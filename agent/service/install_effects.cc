@@ -39,13 +39,6 @@ constexpr char kStopWall[] = "stop-unix-ms";
 constexpr milliseconds kLookAtCluster{5'000};
 constexpr milliseconds kQuickLook{5'000};
 constexpr milliseconds kLongestInstaller{300'000};
-constexpr milliseconds kBetweenLooks{100};
-
-constexpr char kNoProcess[] = "0:0";
-
-std::string Identity(const health::MainProcess& process) {
-  return absl::StrCat(process.pid, ":", process.start_ticks);
-}
 
 std::string Note(const Record& record, const char* key) {
   const auto found = record.notes.find(key);
@@ -105,6 +98,10 @@ EffectResult InstallEffects::Perform(Phase phase, const Record& record, EffectCo
       return Undo(record);
     case Phase::kRestoreFiles:
       return RestoreFiles(record);
+    case Phase::kHalt:
+      return Halt(record, context);
+    case Phase::kRestoreOnly:
+      return RestoreOnly(record);
     case Phase::kRestartOld:
       return RestartOld(record, context);
     case Phase::kVerifyOld:
@@ -143,7 +140,7 @@ EffectResult InstallEffects::CheckInstall(const Record& record) {
     const auto call = node::PlanInstaller(installation, staged->installer);
     if (!call.ok()) return Refused(call.status());
   }
-  const auto process = MainProcess();
+  const auto process = process_.Main();
   if (!process.ok()) return Failed(process.status());
   result.notes[kProcessBefore] = *process;
   result.notes[kBoot] = parts_.boot_id;
@@ -162,7 +159,7 @@ EffectResult InstallEffects::CheckPutBack(const Record& record) {
     if (!restored.ok()) return Failed(restored);
     if (Healthy(*parts_.checks)) result = EffectResult::Already();
   }
-  const auto process = MainProcess();
+  const auto process = process_.Main();
   if (!process.ok()) return Failed(process.status());
   result.notes[kProcessToLeave] = *process;
   result.notes[kBoot] = parts_.boot_id;
@@ -250,11 +247,12 @@ EffectResult InstallEffects::LastCheck(const Record& record, EffectContext& cont
     wanted = *copy;
   }
   // Already replaced, or not running at all: there is nothing to stop, so nothing to refuse.
-  const auto process = MainProcess();
-  const auto replaced = Replaced(wanted, Note(record, putting_back ? kProcessToLeave : kProcessBefore));
+  const auto process = process_.Main();
+  const auto replaced =
+      process_.Replaced(wanted, Note(record, putting_back ? kProcessToLeave : kProcessBefore));
   if (!process.ok()) return Failed(process.status());
   if (!replaced.ok()) return Failed(replaced.status());
-  if (*process == kNoProcess || *replaced) return EffectResult::Done();
+  if (*process == K3sProcess::kNone || *replaced) return EffectResult::Done();
 
   const v1::LastCheck& check =
       putting_back ? record.spec->put_back().last_check() : record.spec->install().last_check();
@@ -291,36 +289,11 @@ EffectResult InstallEffects::Restart(const Record& record, EffectContext& contex
   if (reboots) return rebooted;
   const node::K3sInstallation installation = parts_.ReadK3s();
   if (!installation.found()) return Failed(NothingInstalled(installation, parts_.config.node));
+  // A node that was made to stand still by a restore that failed is started by this.
+  if (auto ended = parts_.standstill.End(*parts_.systemd); !ended.ok()) return Failed(ended);
   return ToResult(
-      ReplaceProcess(installation.unit, installation.binary, Note(record, kProcessBefore), context), context,
-      parts_.config.node);
-}
-
-absl::StatusOr<bool> InstallEffects::Replaced(const std::string& binary, const std::string& before) {
-  K3SAGA_ASSIGN_OR_RETURN(const health::MainProcess main, parts_.local.Main());
-  if (main.pid == 0 || Identity(main) == before) return false;
-  const auto process = parts_.processes.Inspect(main.pid);
-  return process.ok() && parts_.processes.IsRunning(*process, binary);
-}
-
-absl::Status InstallEffects::ReplaceProcess(const std::string& unit, const std::string& binary,
-                                            const std::string& before, EffectContext& context) {
-  K3SAGA_ASSIGN_OR_RETURN(const bool replaced, Replaced(binary, before));
-  if (replaced) return absl::OkStatus();
-  K3SAGA_ASSIGN_OR_RETURN(const std::string now, MainProcess());
-  const auto status = parts_.systemd->Show(unit);
-  // Too many failed starts, and systemd would refuse one more.
-  if (status.ok() && status->active_state == "failed") (void)parts_.systemd->ResetFailed(unit);
-  K3SAGA_RETURN_IF_ERROR(parts_.systemd->Restart(unit));
-  // Queued only: done once the old process is gone. What comes after it is for the verification to judge.
-  for (;;) {
-    const auto process = MainProcess();
-    if (now == kNoProcess || (process.ok() && *process != now)) return absl::OkStatus();
-    if (context.Wait(kBetweenLooks)) continue;
-    return ReasonError(
-        MakeReason(v1::TIMED_OUT, parts_.config.node, absl::StrCat(unit, ": the old process did not end")),
-        absl::StatusCode::kDeadlineExceeded);
-  }
+      process_.Replace(installation.unit, installation.binary, Note(record, kProcessBefore), context),
+      context, parts_.config.node);
 }
 
 EffectResult InstallEffects::Verify(const Record& record, EffectContext& context) {
@@ -344,10 +317,10 @@ uint64_t InstallEffects::DownMillis(const Record& record) const {
 }
 
 EffectResult InstallEffects::Undo(const Record& record) {
-  const auto now = MainProcess();
+  const auto now = process_.Main();
   if (!now.ok()) return Failed(now.status());
   const node::K3sInstallation installation = parts_.ReadK3s();
-  const bool new_runs = *now != kNoProcess && *now != Note(record, kProcessBefore) &&
+  const bool new_runs = *now != K3sProcess::kNone && *now != Note(record, kProcessBefore) &&
                         installation.process.version == record.spec->install().version();
   if (new_runs) {
     return EffectResult::Refused(MakeReason(v1::WRONG_VERSION_RUNNING, parts_.config.node,
@@ -362,7 +335,7 @@ EffectResult InstallEffects::RestoreFiles(const Record& record) {
   // Put back noted it in its check; an install on its way back notes it here, in the last phase before the
   // restart.
   if (!record.spec->has_put_back()) {
-    const auto process = MainProcess();
+    const auto process = process_.Main();
     if (!process.ok()) return Failed(process.status());
     result.notes[kProcessToLeave] = *process;
   }
@@ -370,10 +343,24 @@ EffectResult InstallEffects::RestoreFiles(const Record& record) {
   return status.ok() ? result : Failed(status);
 }
 
+EffectResult InstallEffects::Halt(const Record& record, EffectContext& context) {
+  const auto manifest = parts_.kept.Read(KeptBy(record));
+  if (!manifest.ok()) return Refused(manifest.status());
+  if (auto began = parts_.standstill.Begin(manifest->unit, *parts_.systemd); !began.ok())
+    return Failed(began);
+  return ToResult(process_.Stop(manifest->unit, context), context, parts_.config.node);
+}
+
+EffectResult InstallEffects::RestoreOnly(const Record& record) {
+  const absl::Status status = parts_.kept.RestoreStandingStill(KeptBy(record), *parts_.systemd);
+  return status.ok() ? EffectResult::Done() : Failed(status);
+}
+
 EffectResult InstallEffects::RestartOld(const Record& record, EffectContext& context) {
   const auto manifest = parts_.kept.Read(KeptBy(record));
   if (!manifest.ok()) return Failed(manifest.status());
-  return ToResult(ReplaceProcess(manifest->unit, manifest->binary, Note(record, kProcessToLeave), context),
+  if (auto ended = parts_.standstill.End(*parts_.systemd); !ended.ok()) return Failed(ended);
+  return ToResult(process_.Replace(manifest->unit, manifest->binary, Note(record, kProcessToLeave), context),
                   context, parts_.config.node);
 }
 
@@ -382,11 +369,6 @@ EffectResult InstallEffects::VerifyOld(const Record& record, EffectContext& cont
   if (!manifest.ok()) return Failed(manifest.status());
   return ToResult(parts_.checks->Await(manifest->version, Sayer(context), PatienceOf(context)), context,
                   parts_.config.node);
-}
-
-absl::StatusOr<std::string> InstallEffects::MainProcess() {
-  K3SAGA_ASSIGN_OR_RETURN(const health::MainProcess main, parts_.local.Main());
-  return Identity(main);
 }
 
 }  // namespace k3saga::service

@@ -4,6 +4,7 @@
 
 #include "agent/operations/effects.h"
 #include "agent/operations/journal.h"
+#include "agent/service/k3s_process.h"
 #include "agent/service/node_parts.h"
 
 namespace k3saga::service {
@@ -12,7 +13,8 @@ namespace k3saga::service {
 // left behind, the phase makes true what it stands for.
 class InstallEffects {
  public:
-  InstallEffects(NodeParts* parts, operations::Journal* journal) : parts_(*parts), journal_(*journal) {}
+  InstallEffects(NodeParts* parts, operations::Journal* journal)
+      : parts_(*parts), journal_(*journal), process_(parts) {}
 
   operations::EffectResult Perform(operations::Phase phase, const operations::Record& record,
                                    operations::EffectContext& context);
@@ -31,22 +33,19 @@ class InstallEffects {
   Result Verify(const operations::Record& record, operations::EffectContext& context);
   Result Undo(const operations::Record& record);
   Result RestoreFiles(const operations::Record& record);
+  Result Halt(const operations::Record& record, operations::EffectContext& context);
+  Result RestoreOnly(const operations::Record& record);
   Result RestartOld(const operations::Record& record, operations::EffectContext& context);
   Result VerifyOld(const operations::Record& record, operations::EffectContext& context);
 
   Result RebootIfRequired(const operations::Record& record, operations::EffectContext& context, bool* needed);
-  // Whether the main process is another one than `before` and came from `binary` (or is of its version).
-  absl::StatusOr<bool> Replaced(const std::string& binary, const std::string& before);
-  absl::Status ReplaceProcess(const std::string& unit, const std::string& binary, const std::string& before,
-                              operations::EffectContext& context);
-  // "pid:start ticks" of k3s's main process, "0:0" when it does not run.
-  absl::StatusOr<std::string> MainProcess();
   uint64_t DownMillis(const operations::Record& record) const;
   Result Failed(const absl::Status& status) const;
   Result Refused(const absl::Status& status) const;
 
   NodeParts& parts_;
   operations::Journal& journal_;
+  K3sProcess process_;
 };
 
 }  // namespace k3saga::service

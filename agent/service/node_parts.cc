@@ -26,6 +26,7 @@ NodeParts::NodeParts(const AgentConfig& agent_config)
       kept(config.state),
       releases(config.state, &processes),
       backups(config.state),
+      standstill(config.state),
       uploads(config.state),
       local(config.host, *systemd, processes, clock),
       etcd(etcd::MakeEtcd([this] { return etcd::K3sAccess(DataDirectory(local, config.host), config.etcd); },

@@ -11,6 +11,7 @@
 #include "agent/node/process_check.h"
 #include "agent/node/releases.h"
 #include "agent/node/snapshot.h"
+#include "agent/node/standstill.h"
 #include "agent/node/systemd.h"
 #include "agent/node/uploads.h"
 #include "agent/operations/journal.h"
@@ -38,6 +39,7 @@ struct NodeParts {
   node::KeptFiles kept;
   node::ReleaseStore releases;
   node::BackupStore backups;
+  node::Standstill standstill;
   node::UploadStore uploads;
   health::NodeK3s local;
   std::unique_ptr<etcd::Etcd> etcd;

@@ -56,6 +56,14 @@ void NodeReader::ReadK3s(const node::K3sInstallation& installation, v1::NodeFact
   const auto in_state = FreeBytes(parts_.config.state.state);
   if (beside_binary.ok() && in_state.ok()) k3s.set_free_bytes(std::min(*beside_binary, *in_state));
   for (const v1::Reason& problem : installation.problems) *facts->add_problems() = problem;
+  for (const std::string& rollout : parts_.kept.Rollouts()) {
+    const auto manifest = parts_.kept.Peek(rollout);
+    if (!manifest.ok()) continue;
+    v1::KeptFiles* kept = facts->add_kept();
+    kept->set_rollout(rollout);
+    kept->set_version(manifest->version);
+  }
+  for (v1::StoredBackup& backup : parts_.backups.List()) *facts->add_backups() = std::move(backup);
 }
 
 void NodeReader::ReadCluster(const node::K3sInstallation& installation, const v1::GetFactsRequest& request,

@@ -39,6 +39,9 @@ json BehaviourOf(const std::string& kind, int64_t millis) {
   if (kind == "never-ready") return {{"never_ready", true}};
   if (kind == "crash") return {{"crash_at_start_ms", millis > 0 ? millis : kCrashAfterMillis}};
   if (kind == "slow") return {{"start_ms", millis > 0 ? millis : kSlowStartMillis}};
+  if (kind == "reset-fails") return {{"reset_fails", true}};
+  if (kind == "reset-hangs") return {{"reset_hangs", true}};
+  if (kind == "newer-credentials") return {{"newer_credentials", true}};
   return nullptr;
 }
 
@@ -89,7 +92,9 @@ absl::Status SetNodeFault(const Lab& lab, const std::string& node, const std::st
   K3SAGA_RETURN_IF_ERROR(RequireNode(lab, node).status());
   json fault = BehaviourOf(kind, millis);
   if (kind == "overtaken") fault = {{"crash_when_overtaken_ms", millis > 0 ? millis : 2000}};
-  if (fault.is_null()) return UnknownKind(kind, "good, never-ready, crash, slow or overtaken");
+  if (fault.is_null())
+    return UnknownKind(
+        kind, "good, never-ready, crash, slow, overtaken, reset-fails, reset-hangs or newer-credentials");
   if (!version.empty()) fault["version"] = version;
   return WriteFile(Layout{lab.dir}.Node(node) / "fault.json", fault.dump());
 }

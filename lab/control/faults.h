@@ -12,7 +12,9 @@ namespace k3saga::lab {
 //   a release's own     behind its binary: {"never_ready", "crash_at_start_ms", "start_ms"}
 //   a node's            DIR/nodes/NAME/fault.json: the same keys, "version" (only for that release), and
 //                       "crash_when_overtaken_ms" (a server that another one, newer, has been ready beside
-//                       for so long exits 255, again and again, until it is as new)
+//                       for so long exits 255, again and again, until it is as new), "reset_fails",
+//                       "reset_hangs" (k3s server --cluster-reset), "newer_credentials" (a server that joins
+//                       with files in server/tls refuses: they are newer than the datastore)
 //   the installer's     DIR/nodes/NAME/installer-fault: "STEP COUNT", step start | halfway | written
 //   the release server's DIR/release-server.json
 
@@ -23,7 +25,8 @@ absl::Status SetReleaseFault(const Lab& lab, const std::string& version, const s
 // Kinds: good, slow, cut, corrupt, error.
 absl::Status SetDownloadFault(const Lab& lab, const std::string& kind);
 
-// Kinds: good, never-ready, crash, slow, overtaken. `version`: only when that release runs; "" for any.
+// Kinds: good, never-ready, crash, slow, overtaken, reset-fails, reset-hangs, newer-credentials. `version`:
+// only when that release runs; "" for any.
 absl::Status SetNodeFault(const Lab& lab, const std::string& node, const std::string& kind,
                           const std::string& version, int64_t millis);
 

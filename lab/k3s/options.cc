@@ -4,6 +4,7 @@
 #include <absl/strings/strip.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
@@ -134,14 +135,27 @@ constexpr Variable kVariables[] = {{"K3S_URL", "server"},
                                    {"K3S_DATASTORE_ENDPOINT", "datastore-endpoint"},
                                    {"K3S_CLUSTER_INIT", "cluster-init"}};
 
-absl::Status ReadConfig(const std::filesystem::path& file, K3sOptions& options) {
-  if (!std::filesystem::exists(file)) return absl::OkStatus();
+// config.yaml and config.yaml.d/*.yaml: a later file's key takes the place of an earlier one's, "key+" adds
+// to it.
+std::vector<std::filesystem::path> ConfigFiles(const std::filesystem::path& file) {
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(file.string() + ".d", none)) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (std::filesystem::exists(file)) files.insert(files.begin(), file);
+  return files;
+}
+
+absl::Status ReadConfigFile(const std::filesystem::path& file,
+                            std::map<std::string, std::vector<std::string>>& config) {
   try {
     const YAML::Node root = YAML::LoadFile(file.string());
     for (const auto& entry : root) {
       const auto key = entry.first.as<std::string>();
-      if (options.Has(absl::StrCat(key))) continue;
-      std::vector<std::string>& values = options.values[std::string(absl::StripSuffix(key, "+"))];
+      std::vector<std::string>& values = config[std::string(absl::StripSuffix(key, "+"))];
+      if (!absl::EndsWith(key, "+")) values.clear();
       if (entry.second.IsSequence()) {
         for (const YAML::Node& item : entry.second) values.push_back(item.as<std::string>());
       } else {
@@ -150,6 +164,17 @@ absl::Status ReadConfig(const std::filesystem::path& file, K3sOptions& options) 
     }
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(file.string(), ": ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadConfig(const std::filesystem::path& file, K3sOptions& options) {
+  std::map<std::string, std::vector<std::string>> config;
+  for (const std::filesystem::path& each : ConfigFiles(file)) {
+    K3SAGA_RETURN_IF_ERROR(ReadConfigFile(each, config));
+  }
+  for (auto& [key, values] : config) {
+    if (!options.Has(key)) options.values[key] = std::move(values);
   }
   return absl::OkStatus();
 }

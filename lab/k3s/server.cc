@@ -80,6 +80,7 @@ class Server {
 
  private:
   absl::Status PrepareFiles();
+  absl::Status CheckCredentialsAge();
   absl::Status OpenStore();
   absl::Status CheckCriticalFlags();
   absl::Status ServeUntilReady();
@@ -110,6 +111,7 @@ absl::Status Server::PrepareFiles() {
   const std::string url = instance_.options.Text("server");
   K3SAGA_ASSIGN_OR_RETURN(const std::string token, instance_.Token());
   if (HasServerFiles(instance_)) {
+    K3SAGA_RETURN_IF_ERROR(CheckCredentialsAge());
     K3SAGA_ASSIGN_OR_RETURN(files_, PrepareServerFiles(instance_));
     if (!token.empty() && TokenSecret(token) != files_.token_secret) {
       return absl::FailedPreconditionError("bootstrap data already found and encrypted with different token");
@@ -134,6 +136,18 @@ absl::Status Server::PrepareFiles() {
   }
   K3SAGA_ASSIGN_OR_RETURN(files_, PrepareServerFiles(instance_));
   return absl::OkStatus();
+}
+
+// k3s compares the files with what the cluster holds; after a restore a peer's may be younger.
+absl::Status Server::CheckCredentialsAge() {
+  const std::string url = instance_.options.Text("server");
+  const bool joins = !url.empty() && !HasMemberData(instance_);
+  if (!joins || !instance_.faults.value("newer_credentials", false)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat((instance_.Tls() / "server-ca.key").string(), ", ",
+                                                    (instance_.Tls() / "client-ca.key").string(),
+                                                    " newer than datastore and could cause a cluster outage. "
+                                                    "Remove the file(s) from disk and restart to be "
+                                                    "recreated from datastore."));
 }
 
 absl::Status Server::OpenStore() {
@@ -312,7 +326,29 @@ absl::Status Server::Run() {
   return absl::OkStatus();
 }
 
+// With real k3s's traps. The datastore's own are etcd's: peers with an old one belong to another cluster.
 int ResetCluster(const Instance& instance) {
+  if (!instance.options.Text("server").empty()) {
+    LogK3s("fatal",
+           "cannot perform cluster-reset while server URL is set - remove server from configuration before "
+           "resetting");
+    return kFatalExit;
+  }
+  if (instance.faults.value("reset_hangs", false)) {
+    for (;;) pause();
+  }
+  if (instance.faults.value("reset_fails", false)) {
+    LogK3s("fatal", "etcd: failed to restore the snapshot: the node's fault: reset fails");
+    return kFatalExit;
+  }
+  auto token = instance.Token();
+  auto kept = ReadBootstrap(instance);
+  if (token.ok() && kept.ok() && !token->empty() && TokenSecret(*token) != kept->value("token", "")) {
+    LogK3s("fatal",
+           "starting kubernetes: preparing server: bootstrap data already found and encrypted with "
+           "different token");
+    return kFatalExit;
+  }
   const std::filesystem::path flag = instance.DataDir() / "server/db/reset-flag";
   if (std::filesystem::exists(flag)) {
     LogK3s("fatal", absl::StrCat("cluster-reset was done before; start k3s normally first, or remove ",

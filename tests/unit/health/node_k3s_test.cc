@@ -20,6 +20,7 @@ class FakeSystemd final : public node::Systemd {
   absl::Status Stop(std::string_view) override { return absl::OkStatus(); }
   absl::Status DaemonReload() override { return absl::OkStatus(); }
   absl::Status Enable(std::string_view) override { return absl::OkStatus(); }
+  absl::Status Disable(std::string_view) override { return absl::OkStatus(); }
   absl::StatusOr<std::string> IsEnabled(std::string_view) override { return "enabled"; }
   absl::Status ResetFailed(std::string_view) override { return absl::OkStatus(); }
   absl::Status Reboot() override { return absl::OkStatus(); }

@@ -59,6 +59,16 @@ TEST_F(KeepTest, PutsEverythingBack) {
   EXPECT_FALSE(changed);
 }
 
+TEST_F(KeepTest, PutsBackWithoutEnablingWhatStandsStill) {
+  ASSERT_TRUE(kept_.Keep(kRollout, host_.Read()).ok());
+  EXPECT_EQ(kept_.Peek(kRollout)->version, "v1.31.4+k3s1");
+  host_.WriteBinary("usr/local/bin/k3s", "v1.32.0+k3s1");
+  host_.SetEnabled("k3s.service", false);
+  ASSERT_TRUE(kept_.RestoreStandingStill(kRollout, host_.systemd()).ok());
+  EXPECT_EQ(host_.Read().binary_version, "v1.31.4+k3s1");
+  EXPECT_EQ(*host_.systemd().IsEnabled("k3s.service"), "disabled");
+}
+
 TEST_F(KeepTest, WhatWasKeptFirstStays) {
   ASSERT_TRUE(kept_.Keep(kRollout, host_.Read()).ok());
   host_.WriteBinary("usr/local/bin/k3s", "v1.32.0+k3s1");  // a second attempt finds the new one in place

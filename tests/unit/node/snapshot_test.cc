@@ -121,6 +121,23 @@ TEST_F(SnapshotTest, PrunesTheOldest) {
   EXPECT_EQ(backups_.Ids(), (std::vector<std::string>{"b-second", "a-third"}));
 }
 
+TEST_F(SnapshotTest, TellsWhatItHolds) {
+  ASSERT_TRUE(backups_.Take(host_.Read(), {.id = "first", .rollout = "r1"}).ok());
+  WaitForTheNextMillisecond();
+  ASSERT_TRUE(backups_.Take(host_.Read(), {.id = "second"}).ok());
+  const std::vector<v1::StoredBackup> all = backups_.List();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].id(), "second") << "newest first";
+  EXPECT_EQ(all[0].rollout(), "");
+  EXPECT_EQ(all[1].rollout(), "r1");
+  EXPECT_EQ(all[1].version(), "v1.31.4+k3s1");
+  EXPECT_EQ(all[1].datastore(), v1::DATASTORE_EMBEDDED_ETCD);
+  EXPECT_EQ(all[1].bytes(), 4096u + 32u);
+  EXPECT_GT(all[1].taken_unix_ms(), 0);
+  EXPECT_EQ(*Sha256OfFile(*backups_.DatastorePath("first")), all[1].sha256());
+  EXPECT_TRUE(absl::IsNotFound(backups_.Describe("third").status()));
+}
+
 TEST_F(SnapshotTest, NamesNeverLeaveTheFolder) {
   ASSERT_TRUE(backups_.Take(host_.Read(), {.id = "one"}).ok());
   EXPECT_TRUE(absl::IsInvalidArgument(backups_.FilePath("one", "../../x").status()));

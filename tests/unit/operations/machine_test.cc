@@ -38,6 +38,28 @@ Record PutBack() {
   return Make(spec);
 }
 
+template <typename Fill>
+Record With(Fill fill) {
+  v1::OperationSpec spec;
+  fill(spec);
+  return Make(spec);
+}
+Record PutBackStopped() {
+  return With([](v1::OperationSpec& spec) { spec.mutable_put_back()->set_leave_stopped(true); });
+}
+Record Stop() {
+  return With([](v1::OperationSpec& spec) { spec.mutable_stop(); });
+}
+Record RestoreDatastore() {
+  return With([](v1::OperationSpec& spec) { spec.mutable_restore_datastore(); });
+}
+Record Rejoin() {
+  return With([](v1::OperationSpec& spec) { spec.mutable_rejoin(); });
+}
+Record Restart() {
+  return With([](v1::OperationSpec& spec) { spec.mutable_restart(); });
+}
+
 EffectResult Failed() { return EffectResult::Failed(MakeReason(v1::LOCAL_FAILURE, "", "no luck")); }
 EffectResult Refused() {
   return EffectResult::Refused(MakeReason(v1::QUORUM_WOULD_BE_LOST, "s1", "two of three"));
@@ -163,6 +185,38 @@ TEST(MachineTest, GoesWhereTheTableSays) {
       {"put back refused", PutBack(), "Bdr", "check check last-check settled", Outcome::REFUSED,
        Outcome::UNTOUCHED, v1::QUORUM_WOULD_BE_LOST},
       {"put back fails", PutBack(), "BdddD", "check check last-check restore-files restart-old settled",
+       Outcome::FAILED, Outcome::BROKEN, v1::TIMED_OUT},
+      {"put back, left stopped", PutBackStopped(), "Bdd", "halt halt restore-files-only settled",
+       Outcome::SUCCEEDED, Outcome::PUT_BACK, ok},
+      {"nothing kept to be put back", PutBackStopped(), "Br", "halt halt settled", Outcome::REFUSED,
+       Outcome::UNTOUCHED, v1::QUORUM_WOULD_BE_LOST},
+      {"does not stop to be put back", PutBackStopped(), "BD", "halt halt settled", Outcome::FAILED,
+       Outcome::BROKEN, v1::TIMED_OUT},
+      {"stop", Stop(), "Bdd", "check check halt settled", Outcome::SUCCEEDED, Outcome::CHANGED, ok},
+      {"stop that takes too long", Stop(), "BdD", "check check halt settled", Outcome::FAILED,
+       Outcome::BROKEN, v1::TIMED_OUT},
+      {"a restore", RestoreDatastore(), "Bdddddd", "check check halt set-aside reset start verify settled",
+       Outcome::SUCCEEDED, Outcome::CHANGED, ok},
+      {"a restore from a damaged backup", RestoreDatastore(), "Br", "check check settled", Outcome::REFUSED,
+       Outcome::UNTOUCHED, v1::QUORUM_WOULD_BE_LOST},
+      {"a restore killed in its phases", RestoreDatastore(), "BdBdBdBdBdd",
+       "check check halt halt set-aside set-aside reset reset start start verify settled", Outcome::SUCCEEDED,
+       Outcome::CHANGED, ok},
+      {"a restore that fails", RestoreDatastore(), "Bdddf", "check check halt set-aside reset settled",
+       Outcome::FAILED, Outcome::BROKEN, v1::LOCAL_FAILURE},
+      {"a restore cancelled in time", RestoreDatastore(), "BCd", "check check settled settled",
+       Outcome::FAILED, Outcome::UNTOUCHED, v1::CANCELLED},
+      {"a rejoin", Rejoin(), "Bdddd", "check check halt set-aside join settled", Outcome::SUCCEEDED,
+       Outcome::CHANGED, ok},
+      {"a rejoin with newer credentials", Rejoin(), "Bdddrdd",
+       "check check halt set-aside join set-credentials-aside join-again settled", Outcome::SUCCEEDED,
+       Outcome::CHANGED, ok},
+      {"a rejoin that is refused again", Rejoin(), "Bdddrdr",
+       "check check halt set-aside join set-credentials-aside join-again settled", Outcome::FAILED,
+       Outcome::BROKEN, v1::QUORUM_WOULD_BE_LOST},
+      {"a restart", Restart(), "Bddd", "check check restart verify settled", Outcome::SUCCEEDED,
+       Outcome::CHANGED, ok},
+      {"a restart of what stays ill", Restart(), "BddD", "check check restart verify settled",
        Outcome::FAILED, Outcome::BROKEN, v1::TIMED_OUT},
   };
   for (Case each : cases) {
