@@ -84,6 +84,8 @@ int main(int argc, char** argv) {
   app.add_option("--servers", options.cluster.servers, "servers with embedded etcd");
   app.add_option("--workers", options.cluster.workers, "workers");
   app.add_option("--settle-time", options.cluster.settle_time, "of cluster.yaml");
+  app.add_option("--canary", options.cluster.canary, "of cluster.yaml: workers that go before the others");
+  app.add_option("--max-unavailable", options.cluster.max_unavailable, "of cluster.yaml: workers at once");
   app.add_option("--pod-image", options.pod_image, "image that every node has (RELEASES/images/*.tar)");
   app.add_option("--json", options.json, "also write the report to this file");
   app.add_flag("--keep", options.keep, "leave the hosts up until Enter is pressed");

@@ -230,8 +230,8 @@ std::string Cluster::ClusterFile() const {
   absl::StrAppend(&file, "release: {source: ", kReleasesOnHost, ", installer: ", kInstallerOnHost, "}\n");
   absl::StrAppend(&file, "policies:\n  servers: {settle_time: ", options_.settle_time,
                   ", health_timeout: ", options_.health_timeout, "}\n");
-  absl::StrAppend(&file, "  workers: {health_timeout: ", options_.health_timeout, "}\n",
-                  options_.extra_policies);
+  absl::StrAppend(&file, "  workers: {health_timeout: ", options_.health_timeout,
+                  ", canary: ", options_.canary, ", max_unavailable: ", options_.max_unavailable, "}\n");
   return file;
 }
 

@@ -23,8 +23,9 @@ struct ClusterOptions {
   std::string version;  // of k3s, at first
   std::string settle_time = "15s";
   std::string health_timeout = "5m";
-  std::string extra_policies = "";  // further lines of cluster.yaml
-  size_t replicas = 4;              // of a workload with a disruption budget that allows one to be away
+  std::string canary = "1";
+  std::string max_unavailable = "1";
+  size_t replicas = 4;  // of a workload with a disruption budget that allows one to be away
 };
 
 struct KubeNode {
