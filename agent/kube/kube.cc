@@ -15,9 +15,11 @@
 #include "agent/kube/drainer.h"
 #include "agent/kube/http.h"
 #include "agent/kube/kubeconfig.h"
+#include "agent/kube/manifests.h"
 #include "agent/kube/nodes.h"
 #include "agent/kube/objects.h"
 #include "agent/kube/obstacles.h"
+#include "agent/kube/velero.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
 
@@ -191,6 +193,32 @@ class KubeClient final : public Kube {
       budgets.push_back(BudgetOf(object, version != "v1"));
     }
     return FindObstacles(pods, budgets, policy);
+  }
+
+  absl::Status ApplyManifest(const std::string& manifest, std::string_view rollout,
+                             const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return Manifests(session->api).Apply(manifest, rollout, patience);
+  }
+
+  absl::Status RemoveManifest(const std::string& manifest, std::string_view rollout,
+                              const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return Manifests(session->api).Remove(manifest, rollout, patience);
+  }
+
+  absl::StatusOr<std::string> VeleroBackup(const VeleroBackupRequest& request,
+                                           const std::function<void(const std::string&)>& said,
+                                           const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return Velero(session->api, clock_, pauser_).Backup(request, said, patience);
+  }
+
+  absl::Status VeleroRestore(const VeleroRestoreRequest& request,
+                             const std::function<void(const std::string&)>& said,
+                             const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return Velero(session->api, clock_, pauser_).Restore(request, said, patience);
   }
 
   absl::StatusOr<std::vector<Component>> PackagedComponents(const Patience& patience) override {

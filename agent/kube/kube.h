@@ -35,6 +35,20 @@ struct DrainState {
 // "2 pods left: shop/web-1 (budget web needs 3 healthy pods and has 3), shop/db-0"
 std::string Describe(const DrainState& state);
 
+// What Velero is asked for. `operation` names who asks ("ROLLOUT-SEQUENCE-ATTEMPT"): asking again finds what
+// was created before.
+struct VeleroBackupRequest {
+  std::string name;
+  std::vector<std::string> namespaces;
+  std::string rollout;
+  std::string operation;
+};
+struct VeleroRestoreRequest {
+  std::string backup;
+  std::string rollout;
+  std::string operation;
+};
+
 // A workload that k3s ships and that an upgrade replaces (Deployments, DaemonSets and helm jobs in
 // kube-system).
 struct Component {
@@ -67,6 +81,10 @@ struct AwaitedNode {
 //   POST    /api/v1/namespaces/NS/pods/NAME/eviction               429 with Retry-After: wait
 //   DELETE  /api/v1/namespaces/NS/pods/NAME                        on_timeout FORCE
 //   GET     /apis/policy/VERSION/poddisruptionbudgets
+//   GET     /api/v1  /apis/GROUP/VERSION                           discovery of what a manifest names
+//   POST, GET, PATCH, DELETE of that kind                          DELETE with the uid as precondition
+//   GET     /apis/velero.io/v1/backupstoragelocations
+//   POST    /apis/velero.io/v1/namespaces/NS/{backups,restores}    then GET until its end
 //   GET     /apis/apps/v1/namespaces/kube-system/{deployments,daemonsets}  /apis/batch/v1/namespaces/kube-system/jobs
 // clang-format on
 class Kube {
@@ -111,6 +129,24 @@ class Kube {
   // emptyDir pods.
   virtual absl::StatusOr<std::vector<v1::DrainObstacle>> DrainObstacles(const v1::DrainPolicy& policy,
                                                                         const Patience& patience) = 0;
+
+  // Creates the object (JSON, one) and marks it as `rollout`'s. Somebody else's object of the same name is
+  // left alone: REMEDY_FAILED. One that an earlier rollout of ours left becomes this one's.
+  virtual absl::Status ApplyManifest(const std::string& manifest, std::string_view rollout,
+                                     const Patience& patience) = 0;
+  // Removes `rollout`'s object; missing, or somebody else's, is done.
+  virtual absl::Status RemoveManifest(const std::string& manifest, std::string_view rollout,
+                                      const Patience& patience) = 0;
+
+  // A velero.io/v1 Backup, watched to its end; returns its name (another one than asked for where that was
+  // taken). VELERO_FAILED: there is no Velero, the backup failed, also in part, or did not end in time.
+  virtual absl::StatusOr<std::string> VeleroBackup(const VeleroBackupRequest& request,
+                                                   const std::function<void(const std::string&)>& said,
+                                                   const Patience& patience) = 0;
+  // Likewise a velero.io/v1 Restore.
+  virtual absl::Status VeleroRestore(const VeleroRestoreRequest& request,
+                                     const std::function<void(const std::string&)>& said,
+                                     const Patience& patience) = 0;
 
   virtual absl::StatusOr<std::vector<Component>> PackagedComponents(const Patience& patience) = 0;
 

@@ -20,6 +20,11 @@ namespace {
 // Besides the confirmed rollout's own, for whoever looks back one upgrade.
 constexpr size_t kKeptRollouts = 1;
 
+// As a part of names in the Kubernetes API.
+std::string OperationLabel(const v1::OperationId& id) {
+  return absl::StrCat(id.rollout(), "-", id.sequence(), "-", id.attempt());
+}
+
 }  // namespace
 
 NodeEffects::NodeEffects(NodeParts* parts, operations::Journal* journal)
@@ -48,6 +53,14 @@ EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectConte
       return MoveLeader(record, context);
     case Phase::kAwaitNode:
       return AwaitNode(record, context);
+    case Phase::kApplyManifests:
+      return ApplyManifests(record, context);
+    case Phase::kRemoveManifests:
+      return RemoveManifests(record, context);
+    case Phase::kVeleroBackup:
+      return VeleroBackup(record, context);
+    case Phase::kVeleroRestore:
+      return VeleroRestore(record, context);
     default:
       if (RestoreEffects::Knows(record.verb)) return restore_.Perform(phase, record, context);
       return install_.Perform(phase, record, context);
@@ -133,6 +146,45 @@ EffectResult NodeEffects::AwaitNode(const Record& record, EffectContext& context
       .name = spec.node(), .version = spec.version(), .version_is_news = spec.version_is_news()};
   const absl::Status status = parts_.kube->AwaitNode(awaited, Sayer(context), PatienceOf(context));
   return ToResult(status, context, spec.node());
+}
+
+EffectResult NodeEffects::ApplyManifests(const Record& record, EffectContext& context) {
+  for (const std::string& manifest : record.spec->apply_manifests().manifests()) {
+    const absl::Status status =
+        parts_.kube->ApplyManifest(manifest, record.id.rollout(), PatienceOf(context));
+    if (!status.ok()) return ToResult(status, context, parts_.config.node);
+  }
+  return EffectResult::Done();
+}
+
+EffectResult NodeEffects::RemoveManifests(const Record& record, EffectContext& context) {
+  // All of them, whatever becomes of one.
+  absl::Status first;
+  for (const std::string& manifest : record.spec->remove_manifests().manifests()) {
+    first.Update(parts_.kube->RemoveManifest(manifest, record.id.rollout(), PatienceOf(context)));
+  }
+  return ToResult(first, context, parts_.config.node);
+}
+
+EffectResult NodeEffects::VeleroBackup(const Record& record, EffectContext& context) {
+  const v1::VeleroBackupSpec& spec = record.spec->velero_backup();
+  const kube::VeleroBackupRequest request{.name = spec.name(),
+                                          .namespaces = {spec.namespaces().begin(), spec.namespaces().end()},
+                                          .rollout = record.id.rollout(),
+                                          .operation = OperationLabel(record.id)};
+  const auto name = parts_.kube->VeleroBackup(request, Sayer(context), PatienceOf(context));
+  EffectResult result = ToResult(name.status(), context, parts_.config.node);
+  // Under another name than asked for where that was taken.
+  if (name.ok()) result.details.mutable_backup()->set_id(*name);
+  return result;
+}
+
+EffectResult NodeEffects::VeleroRestore(const Record& record, EffectContext& context) {
+  const kube::VeleroRestoreRequest request{.backup = record.spec->velero_restore().backup(),
+                                           .rollout = record.id.rollout(),
+                                           .operation = OperationLabel(record.id)};
+  return ToResult(parts_.kube->VeleroRestore(request, Sayer(context), PatienceOf(context)), context,
+                  parts_.config.node);
 }
 
 }  // namespace k3saga::service

@@ -27,6 +27,13 @@ class NodeEffects final : public operations::Effects {
   operations::EffectResult Uncordon(const operations::Record& record, operations::EffectContext& context);
   operations::EffectResult MoveLeader(const operations::Record& record, operations::EffectContext& context);
   operations::EffectResult AwaitNode(const operations::Record& record, operations::EffectContext& context);
+  operations::EffectResult ApplyManifests(const operations::Record& record,
+                                          operations::EffectContext& context);
+  operations::EffectResult RemoveManifests(const operations::Record& record,
+                                           operations::EffectContext& context);
+  operations::EffectResult VeleroBackup(const operations::Record& record, operations::EffectContext& context);
+  operations::EffectResult VeleroRestore(const operations::Record& record,
+                                         operations::EffectContext& context);
 
   NodeParts& parts_;
   InstallEffects install_;

@@ -86,6 +86,21 @@ class FakeKube final : public kube::Kube {
                                                                 const Patience&) override {
     return std::vector<v1::DrainObstacle>();
   }
+  absl::Status ApplyManifest(const std::string&, std::string_view, const Patience&) override {
+    return absl::OkStatus();
+  }
+  absl::Status RemoveManifest(const std::string&, std::string_view, const Patience&) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> VeleroBackup(const kube::VeleroBackupRequest& request,
+                                           const std::function<void(const std::string&)>&,
+                                           const Patience&) override {
+    return request.name;
+  }
+  absl::Status VeleroRestore(const kube::VeleroRestoreRequest&,
+                             const std::function<void(const std::string&)>&, const Patience&) override {
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::vector<kube::Component>> PackagedComponents(const Patience&) override {
     return std::vector<kube::Component>();
   }

@@ -247,7 +247,69 @@ FakeKubernetes::Response FakeKubernetes::Handle(const Request& request) {
   if (path.size() == 6 && path[4] == "pods" && request.method == "DELETE") {
     return HandleDelete(request, path[3], path[5]);
   }
-  return Status(404, "the server could not find the requested resource");
+  return HandleObject(request);
+}
+
+void FakeKubernetes::AddKind(const std::string& api, const std::string& plural, const std::string& kind,
+                             bool namespaced) {
+  const std::lock_guard lock(mutex_);
+  kinds_[api].push_back({{"name", plural}, {"kind", kind}, {"namespaced", namespaced}});
+  kinds_[api].push_back({{"name", plural + "/status"}, {"kind", kind}, {"namespaced", namespaced}});
+}
+
+void FakeKubernetes::PutObject(const std::string& path, const Json& object) {
+  const std::lock_guard lock(mutex_);
+  if (object.is_null()) {
+    objects_.erase(path);
+  } else {
+    objects_[path] = object;
+  }
+}
+
+nlohmann::json FakeKubernetes::Object(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  const auto found = objects_.find(path);
+  return found == objects_.end() ? Json() : found->second;
+}
+
+FakeKubernetes::Response FakeKubernetes::CreateObject(const Request& request) {
+  Json object = request.body;
+  const std::string path = request.path + "/" + object["metadata"]["name"].get<std::string>();
+  if (objects_.contains(path)) return Status(409, "it already exists");
+  object["metadata"]["uid"] = absl::StrCat("uid-", uid_++);
+  object["metadata"]["resourceVersion"] = std::to_string(version_++);
+  objects_[path] = object;
+  return {.status = 201, .body = object};
+}
+
+FakeKubernetes::Response FakeKubernetes::HandleObject(const Request& request) {
+  if (const auto api = kinds_.find(request.path); api != kinds_.end()) {
+    return {.body = {{"resources", api->second}}};
+  }
+  const bool known = std::any_of(kinds_.begin(), kinds_.end(), [&](const auto& api) {
+    return absl::StartsWith(request.path, api.first + "/");
+  });
+  if (!known) return Status(404, "the server could not find the requested resource");
+  if (request.method == "POST") return CreateObject(request);
+  const auto found = objects_.find(request.path);
+  if (found != objects_.end()) {
+    Json& object = found->second;
+    if (request.method == "PATCH") object.merge_patch(request.body);
+    if (request.method != "DELETE") return {.body = object};
+    if (request.body["preconditions"]["uid"] != object["metadata"]["uid"]) {
+      return Status(409, "the UID in the precondition does not match the UID in record");
+    }
+    objects_.erase(found);
+    return {.body = {{"kind", "Status"}, {"status", "Success"}}};
+  }
+  // A list over all namespaces: "/apis/G/V/PLURAL".
+  const std::vector<std::string> path = absl::StrSplit(request.path, '/', absl::SkipEmpty());
+  if (request.method != "GET" || path.size() != 4) return Status(404, "not found");
+  Json items = Json::array();
+  for (const auto& [each, object] : objects_) {
+    if (absl::StrContains(each, "/" + path[3] + "/")) items.push_back(object);
+  }
+  return List(items, request);
 }
 
 FakeKubernetes::Response FakeKubernetes::HandleNode(const Request& request, const std::string& name) {

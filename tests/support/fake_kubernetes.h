@@ -45,6 +45,12 @@ class FakeKubernetes {
   // The node's heartbeat as of now.
   void RenewLease(const std::string& node);
 
+  // A kind of a further API ("/apis/velero.io/v1"), whose objects are kept as they come.
+  void AddKind(const std::string& api, const std::string& plural, const std::string& kind, bool namespaced);
+  // An object of such a kind by its path; null removes it.
+  void PutObject(const std::string& path, const Json& object);
+  Json Object(const std::string& path);
+
   // A copy of an object; null when it is not there (any more).
   Json Node(const std::string& name);
   Json Pod(const std::string& name_space, const std::string& name);
@@ -83,6 +89,8 @@ class FakeKubernetes {
   Response HandleNode(const Request& request, const std::string& name);
   Response HandleEviction(const Request& request, const std::string& name_space, const std::string& name);
   Response HandleDelete(const Request& request, const std::string& name_space, const std::string& name);
+  Response HandleObject(const Request& request);
+  Response CreateObject(const Request& request);
   Response List(const Json& items, const Request& request) const;
   void Terminate(Json& pod);
   void PassTime();
@@ -97,6 +105,8 @@ class FakeKubernetes {
   std::map<std::string, Json> leases_;
   std::map<std::string, Json> pods_;     // by "namespace/name"
   std::map<std::string, Json> budgets_;  // the same
+  std::map<std::string, Json> kinds_;    // resource lists by API
+  std::map<std::string, Json> objects_;  // of those kinds, by path
   std::map<std::string, std::chrono::milliseconds> gone_at_;
   std::vector<Seen> log_;
   std::vector<std::tuple<std::string, int, int>> failures_;
