@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/gate/alert_filter.h"
+
 namespace k3saga::config {
 namespace {
 
@@ -114,7 +116,7 @@ v1::Policies DefaultPolicies() {
 
   policies.mutable_backup()->set_enabled(true);
   policies.mutable_backup()->set_keep(5);
-  policies.mutable_gate();
+  policies.mutable_gate()->set_timeout_seconds(10);
   return policies;
 }
 
@@ -165,10 +167,14 @@ void ReadGate(yaml::Section section, v1::ExternalGate* gate) {
     section.AddProblem("prometheus", "expected a URL that starts with http:// or https://");
   }
   gate->set_alert_filter(section.Text("filter"));
+  if (auto filter = gate::AlertFilter::Parse(gate->alert_filter()); !filter.ok()) {
+    section.AddProblem("filter", std::string(filter.status().message()));
+  }
   if (!gate->alert_filter().empty() && gate->prometheus_url().empty()) {
     section.AddProblem("filter", "a filter of alerts needs \"prometheus\" beside it");
   }
   for (std::string& argument : section.Texts("command")) gate->add_command(std::move(argument));
+  gate->set_timeout_seconds(ReadSeconds(section, "timeout", gate->timeout_seconds(), seconds(1)));
   section.Finish();
 }
 

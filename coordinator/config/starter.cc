@@ -104,7 +104,7 @@ policies:
     on_failure: stop
     reboot: never
 
-# Asked between nodes; while it is closed, nothing new starts.
+# Asked before each node; while it is closed, nothing new starts.
 gate:
   # Closed while alerts fire on this Prometheus, such as http://prometheus.example:9090
   prometheus: ""
@@ -112,6 +112,8 @@ gate:
   # filter: severity="critical"
   # A command on this machine, as a list of arguments: exit 0 opens.
   command: []
+  # How long one question may take; what does not answer is closed.
+  timeout: 10s
 
 # A folder on this machine with steps of your own that are known to hurt (every *.yaml in it); k3saga knows some itself.
 known_trouble: ""

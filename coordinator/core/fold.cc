@@ -82,6 +82,7 @@ absl::Status FoldResumed(const v1::RolloutResumed& resumed, uint64_t now, State&
   state.epoch = resumed.epoch();
   state.paused = false;
   state.last_change = now;
+  state.gate.stale_at = now;
   for (const NodeState& each : state.nodes) {
     // A claim asked for under the old epoch says nothing about the new one.
     const auto open = state.open_operations.find(each.open_claim);
@@ -106,6 +107,7 @@ absl::Status FoldCommand(const v1::CommandReceived& command, uint64_t now, State
     case v1::CommandReceived::RESUME:
       state.paused = false;
       state.last_change = now;  // time went by
+      state.gate.stale_at = now;
       break;
     case v1::CommandReceived::ABORT:
       state.aborting = true;
@@ -267,6 +269,23 @@ absl::Status FoldProved(const v1::GateProved& proved, uint64_t now, State& state
   return absl::OkStatus();
 }
 
+absl::Status FoldGateAsked(const v1::ExternalGateAsked& asked, State& state) {
+  if (!state.open_gates.empty()) return Impossible("a second question to the user's gate while one is open");
+  K3SAGA_RETURN_IF_ERROR(TakeSequence(asked.sequence(), state));
+  state.open_gates.emplace(asked.sequence(), asked);
+  return absl::OkStatus();
+}
+
+absl::Status FoldGateAnswered(const v1::ExternalGateAnswered& answered, uint64_t now, State& state) {
+  if (state.open_gates.erase(answered.sequence()) == 0) {
+    return Impossible(absl::StrCat("an answer to question ", answered.sequence(), ", which is not open"));
+  }
+  state.gate.answered_at = now;
+  state.gate.open = answered.open();
+  state.gate.reason = answered.reason();
+  return absl::OkStatus();
+}
+
 absl::Status FoldTimerSet(const v1::TimerSet& timer, State& state) {
   if (timer.node().empty()) {
     if (state.gate_timer != 0) return Impossible("a second timer at a closed gate");
@@ -292,6 +311,7 @@ absl::Status FoldTimerFired(const v1::TimerFired& fired, uint64_t now, State& st
   if (timer.node().empty()) {
     state.gate_timer = 0;
     state.remedy.must_wait = false;
+    state.gate.stale_at = now;
     state.held_ms += timer.milliseconds();
     state.last_change = now;  // looks again: older proofs will not do
   } else {
@@ -308,7 +328,7 @@ absl::Status FoldHeld(const v1::Held& held, State& state) {
   return absl::OkStatus();
 }
 
-absl::Status FoldFinished(const v1::NodeFinished& finished, State& state) {
+absl::Status FoldFinished(const v1::NodeFinished& finished, uint64_t now, State& state) {
   if (finished.result() == v1::NodeFinished::RESULT_UNSPECIFIED ||
       !v1::NodeFinished::Result_IsValid(finished.result())) {
     return absl::InvalidArgumentError(
@@ -318,6 +338,7 @@ absl::Status FoldFinished(const v1::NodeFinished& finished, State& state) {
   NodeEdit node(state, index);
   node->result = finished.result();
   node->reason = finished.reason();
+  state.gate.stale_at = now;
   return absl::OkStatus();
 }
 
@@ -351,6 +372,10 @@ absl::Status FoldBody(const v1::Event& event, uint64_t now, State& state) {
       return FoldProbe(event.probe_issued(), now, state);
     case v1::Event::kGateProved:
       return FoldProved(event.gate_proved(), now, state);
+    case v1::Event::kExternalGateAsked:
+      return FoldGateAsked(event.external_gate_asked(), state);
+    case v1::Event::kExternalGateAnswered:
+      return FoldGateAnswered(event.external_gate_answered(), now, state);
     case v1::Event::kTimerSet:
       return FoldTimerSet(event.timer_set(), state);
     case v1::Event::kTimerFired:
@@ -358,15 +383,13 @@ absl::Status FoldBody(const v1::Event& event, uint64_t now, State& state) {
     case v1::Event::kHeld:
       return FoldHeld(event.held(), state);
     case v1::Event::kNodeFinished:
-      return FoldFinished(event.node_finished(), state);
+      return FoldFinished(event.node_finished(), now, state);
     case v1::Event::kPointOfNoReturn:
       state.past_return = true;
       state.past_return_because = event.point_of_no_return().because();
       return absl::OkStatus();
     case v1::Event::kEnded:
       return FoldEnded(event, state);
-    case v1::Event::kExternalGateAsked:
-    case v1::Event::kExternalGateAnswered:
     case v1::Event::kAdopted:
     case v1::Event::BODY_NOT_SET:
       break;

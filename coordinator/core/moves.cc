@@ -37,6 +37,13 @@ void Moves::Probe(std::string_view before_node, bool with_nodes) {
   probe.set_with_nodes(with_nodes);
 }
 
+void Moves::AskGate(std::string_view before_node) {
+  if (!state.open_gates.empty()) return;
+  v1::ExternalGateAsked& asked = *Add().mutable_external_gate_asked();
+  asked.set_sequence(next_++);
+  asked.set_before_node(std::string(before_node));
+}
+
 void Moves::Pause(const NodeState& node, uint32_t milliseconds) {
   v1::TimerSet& timer = *Add().mutable_timer_set();
   timer.set_sequence(next_++);

@@ -23,6 +23,7 @@ class Moves {
   void Issue(std::string_view node, std::string_view asked_of, uint32_t attempt, v1::OperationSpec spec,
              uint32_t deadline_seconds);
   void Probe(std::string_view before_node, bool with_nodes);
+  void AskGate(std::string_view before_node);
   // Before the node's next attempt.
   void Pause(const NodeState& node, uint32_t milliseconds);
   void Enter(v1::Step step, const v1::Reason& because = {});

@@ -159,6 +159,14 @@ struct RemedyState {
   v1::Reason failure;      // code 0: none
 };
 
+// The user's gate, as last answered. An answer counts until the next node was touched or finished.
+struct GateState {
+  uint64_t answered_at = 0;  // event number; 0: never
+  uint64_t stale_at = 0;     // event number after which older answers say nothing
+  bool open = false;
+  v1::Reason reason;  // why it is closed
+};
+
 struct State {
   std::shared_ptr<const Roster> roster;  // null before RolloutCreated
   uint64_t events = 0;                   // folded so far; the number of the last event
@@ -180,6 +188,7 @@ struct State {
   // What was asked for and not answered: dispatched by whoever runs the rollout, again after a restart.
   std::map<uint64_t, v1::OperationIssued> open_operations;
   std::map<uint64_t, ProbeState> open_probes;
+  std::map<uint64_t, v1::ExternalGateAsked> open_gates;
   std::map<uint64_t, v1::TimerSet> open_timers;  // armed in full after a restart
 
   std::vector<Backup> backups;
@@ -188,6 +197,7 @@ struct State {
   v1::Reason backup_failure;  // of the last attempt
 
   RemedyState remedy;
+  GateState gate;
 
   // The last probe round. Gates are judged by it while no change is newer than its question.
   v1::GateProved proof;
@@ -222,7 +232,9 @@ struct State {
   uint32_t servers() const { return tally.servers; }
   bool proof_fresh() const { return proof_issued_at > last_change; }
   // Nothing runs and nothing is waited for: a paused coordinator may go home.
-  bool quiet() const { return open_operations.empty() && open_probes.empty() && open_timers.empty(); }
+  bool quiet() const {
+    return open_operations.empty() && open_probes.empty() && open_gates.empty() && open_timers.empty();
+  }
   // null when the plan has no such node.
   const NodeState* Find(std::string_view name) const;
 };

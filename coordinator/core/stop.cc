@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t kDefaultGateTimeoutSeconds = 600;
 constexpr uint32_t kSoonestMs = 100;
+constexpr uint32_t kGateAgainMs = 5'000;  // alerts do not change by the second
 
 const NodeState* FailedServer(const State& state) {
   for (uint32_t i = 0; i < state.servers(); ++i) {
@@ -103,6 +104,9 @@ bool AskForMissing(Moves& moves, const NodeState& node, const Verdict& verdict) 
       if (Exhausted(node, Verb::kMoveLeader)) return false;  // it keeps coming back
       AskMoveLeader(moves, node);
       return true;
+    case v1::GATE_NOT_ASKED:
+      moves.AskGate(node.name());
+      return true;
     case v1::REMEDY_MISSING:
       return ApplyRemedies(moves);
     case v1::NOT_STAGED:
@@ -122,6 +126,8 @@ void AnswerRefusal(Moves& moves, const NodeState& node, const Verdict& verdict) 
     case v1::CLAIM_MISSING:
     case v1::ANOTHER_SERVER_OPEN:
       return moves.Hold(node.name(), verdict);
+    case v1::EXTERNAL_GATE_CLOSED:
+      return moves.HoldAndLookAgain(node.name(), verdict, kGateAgainMs);
     case v1::SERVER_NOT_SETTLED:
     case v1::SERVER_RESTARTED:
       return moves.HoldAndLookAgain(

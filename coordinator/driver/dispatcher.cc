@@ -40,8 +40,8 @@ void KeepOpen(UnderWay& under_way, const Open& open) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(OperationFollower::Edge edge, Hear hear)
-    : edge_(std::move(edge)), hear_(std::move(hear)) {}
+Dispatcher::Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate)
+    : edge_(std::move(edge)), hear_(std::move(hear)), ask_gate_(std::move(ask_gate)) {}
 
 Dispatcher::~Dispatcher() { Clear(); }
 
@@ -51,6 +51,7 @@ void Dispatcher::Clear() {
   for (const auto& [sequence, timer] : held_back_) edge_.loop.CancelTimer(timer);
   held_back_.clear();
   probes_.clear();
+  gates_.clear();
   operations_.clear();
 }
 
@@ -86,6 +87,9 @@ void Dispatcher::Match(const core::State& state) {
   for (const auto& [sequence, probe] : state.open_probes) {
     if (probes_.count(sequence) == 0) BeginProbe(probe.issued, state);
   }
+  for (const auto& [sequence, asked] : state.open_gates) {
+    if (gates_.count(sequence) == 0) BeginGate(asked, state);
+  }
   for (const auto& [sequence, timer] : state.open_timers) {
     if (timers_.count(sequence) == 0) BeginTimer(timer);
   }
@@ -94,6 +98,7 @@ void Dispatcher::Match(const core::State& state) {
 void Dispatcher::DropWhatIsNotOpen(const core::State& state) {
   KeepOpen(operations_, state.open_operations);
   KeepOpen(probes_, state.open_probes);
+  KeepOpen(gates_, state.open_gates);
   for (const auto& [sequence, timer] : timers_) {
     if (state.open_timers.count(sequence) == 0) edge_.loop.CancelTimer(timer);
   }
@@ -256,6 +261,19 @@ void Dispatcher::BeginProbe(const v1::ProbeIssued& issued, const core::State& st
                             }
                             hear_.event(std::move(event));
                           });
+}
+
+void Dispatcher::BeginGate(const v1::ExternalGateAsked& asked, const core::State& state) {
+  gates_[asked.sequence()] = std::make_unique<GateCall>(
+      edge_.loop, ask_gate_, state.policies().gate(), gate::Question{state.rollout(), asked.before_node()},
+      [this, sequence = asked.sequence()](gate::Answer answer) {
+        v1::Event event;
+        event.mutable_external_gate_answered()->set_sequence(sequence);
+        event.mutable_external_gate_answered()->set_open(answer.open);
+        if (!answer.open)
+          *event.mutable_external_gate_answered()->mutable_reason() = std::move(answer.reason);
+        hear_.event(std::move(event));
+      });
 }
 
 void Dispatcher::BeginTimer(const v1::TimerSet& timer) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "coordinator/core/state.h"
+#include "coordinator/driver/gate_call.h"
 #include "coordinator/driver/operation_follower.h"
 #include "coordinator/driver/release_push.h"
 #include "coordinator/fleet/fleet.h"
@@ -20,11 +21,11 @@ namespace k3saga::driver {
 class Dispatcher {
  public:
   struct Hear {
-    std::function<void(v1::Event)> event;  // OperationSettled, GateProved, TimerFired
+    std::function<void(v1::Event)> event;  // OperationSettled, GateProved, ...
     std::function<void(uint64_t sequence, const std::string& node, const v1::Progress&)> progress;
   };
 
-  Dispatcher(OperationFollower::Edge edge, Hear hear);
+  Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -49,6 +50,7 @@ class Dispatcher {
   void PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request, const core::State& state);
   void Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request);
   void BeginProbe(const v1::ProbeIssued& issued, const core::State& state);
+  void BeginGate(const v1::ExternalGateAsked& asked, const core::State& state);
   void BeginTimer(const v1::TimerSet& timer);
   void CopyFirst(const v1::OperationIssued& issued, const v1::Authority& authority, v1::Outcome outcome,
                  const std::string& journal_id);
@@ -57,9 +59,11 @@ class Dispatcher {
 
   const OperationFollower::Edge edge_;
   const Hear hear_;
+  const AskGate ask_gate_;
   std::unique_ptr<ReleasePush> release_push_;  // outlives the operations' handles
   std::map<uint64_t, Operation> operations_;
   std::map<uint64_t, fleet::CallHandle> probes_;
+  std::map<uint64_t, fleet::CallHandle> gates_;
   std::map<uint64_t, Loop::TimerId> timers_;
   std::map<uint64_t, Loop::TimerId> held_back_;  // operations that may not be asked for yet; their deadlines
   std::map<std::string, std::string> journal_ids_;  // by node

@@ -19,6 +19,8 @@ bool Awaited(const v1::Event& event, const core::State& state) {
       return state.open_operations.count(event.settled().sequence()) != 0;
     case v1::Event::kGateProved:
       return state.open_probes.count(event.gate_proved().sequence()) != 0;
+    case v1::Event::kExternalGateAnswered:
+      return state.open_gates.count(event.external_gate_answered().sequence()) != 0;
     case v1::Event::kTimerFired:
       return state.open_timers.count(event.timer_fired().sequence()) != 0;
     default:
@@ -36,7 +38,8 @@ Driver::Driver(Services services, std::vector<Observer*> observers, Finished fin
                   {[this](v1::Event event) { Receive(std::move(event)); },
                    [this](uint64_t sequence, const std::string& node, const v1::Progress& progress) {
                      for (Observer* observer : observers_) observer->OnProgress(sequence, node, progress);
-                   }}),
+                   }},
+                  services_.ask_gate),
       alive_(std::make_shared<bool>(true)) {}
 
 Driver::~Driver() { *alive_ = false; }

@@ -30,6 +30,7 @@ struct Services {
   fleet::Fleet& fleet;
   std::function<uint64_t()> random;
   Decider decide;  // core::Decide
+  AskGate ask_gate = gate::Ask;
 };
 
 struct Finish {

@@ -94,11 +94,21 @@ void Checker::NoteIssued(const Coordinator& by, const v1::OperationIssued& issue
   }
 }
 
+bool Checker::ServersMayCrash() const {
+  const auto& counts = world_.scenario.faults.counts;
+  return world_.scenario.crashes_while_mixed || counts[static_cast<size_t>(Fault::kServerCrashes)] != 0 ||
+         counts[static_cast<size_t>(Fault::kNodeRebooted)] != 0;
+}
+
 // A node is taken: was it allowed to take another one?
 void Checker::JudgeTaken(int node) {
   if (paused_) Violate("a node was taken while the rollout was paused");
   if (aborting_) Violate("a node was taken although the user aborted");
-  if (world_.scenario.nodes[static_cast<size_t>(node)].server) return;
+  const bool closed = world_.GateClosed() && world_.schedule.now() - world_.gate_closed_since > kBlindMs;
+  const bool server = world_.scenario.nodes[static_cast<size_t>(node)].server;
+  // A server that crashes until it is moved goes next all the same.
+  if (closed && !(server && ServersMayCrash())) Violate("a node was taken while the user's gate was closed");
+  if (server) return;
   const v1::WorkerPolicy& policy = world_.scenario.created.plan().policies().workers();
   const auto workers = static_cast<uint32_t>(book_.size()) - static_cast<uint32_t>(world_.cluster.servers);
   const uint32_t canaries = std::min(policy.canary(), workers);
@@ -132,10 +142,7 @@ void Checker::JudgeOthers(int node, int other) {
     return;
   }
   const Scenario& scenario = world_.scenario;
-  const bool may_crash = scenario.crashes_while_mixed ||
-                         scenario.faults.counts[static_cast<size_t>(Fault::kServerCrashes)] != 0 ||
-                         scenario.faults.counts[static_cast<size_t>(Fault::kNodeRebooted)] != 0;
-  if (may_crash && machine.running == Release::kOld)
+  if (ServersMayCrash() && machine.running == Release::kOld)
     return;  // the one that crashes until it is moved goes next
   const int64_t settle =
       1000 * static_cast<int64_t>(scenario.created.plan().policies().servers().settle_seconds());

@@ -51,6 +51,7 @@ class Checker {
   void JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended);
   void JudgeCordons(const Coordinator& by);
   void JudgeReplay(const Coordinator& by);
+  bool ServersMayCrash() const;
   bool QuorumIsOurs(int node) const;
   int IndexOf(const std::string& name) const;
 

@@ -87,6 +87,8 @@ bool Coordinator::Awaited(const v1::Event& event) const {
       return state_.open_operations.count(event.settled().sequence()) != 0;
     case v1::Event::kGateProved:
       return state_.open_probes.count(event.gate_proved().sequence()) != 0;
+    case v1::Event::kExternalGateAnswered:
+      return state_.open_gates.count(event.external_gate_answered().sequence()) != 0;
     case v1::Event::kTimerFired:
       return state_.open_timers.count(event.timer_fired().sequence()) != 0;
     default:
@@ -156,6 +158,8 @@ void Coordinator::Dispatch(const v1::Event& event) {
       return Ask(event.issued());
     case v1::Event::kProbeIssued:
       return SendProbes(event.probe_issued());
+    case v1::Event::kExternalGateAsked:
+      return AskGate(event.external_gate_asked());
     case v1::Event::kTimerSet:
       return SetTimer(event.timer_set());
     default:
@@ -170,6 +174,9 @@ void Coordinator::DispatchOpen(uint64_t below) {
   }
   for (const auto& [sequence, probe] : state_.open_probes) {
     if (sequence < below) SendProbes(probe.issued);
+  }
+  for (const auto& [sequence, asked] : state_.open_gates) {
+    if (sequence < below) AskGate(asked);
   }
   for (const auto& [sequence, timer] : state_.open_timers) {
     if (sequence < below) SetTimer(timer);
@@ -277,6 +284,19 @@ void Coordinator::FinishRound(uint64_t sequence) {
   *event.mutable_gate_proved() = std::move(round->second.proved);
   rounds_.erase(round);
   Input(std::move(event));
+}
+
+void Coordinator::AskGate(const v1::ExternalGateAsked& asked) {
+  Later(world_.random.Between(10, 1000), [this, sequence = asked.sequence()] {
+    v1::Event event;
+    event.mutable_external_gate_answered()->set_sequence(sequence);
+    event.mutable_external_gate_answered()->set_open(!world_.GateClosed());
+    if (world_.GateClosed()) {
+      *event.mutable_external_gate_answered()->mutable_reason() =
+          MakeReason(v1::EXTERNAL_GATE_CLOSED, "Alert", "it is firing");
+    }
+    Input(std::move(event));
+  });
 }
 
 void Coordinator::SetTimer(const v1::TimerSet& timer) {

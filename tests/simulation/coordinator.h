@@ -53,6 +53,7 @@ class Coordinator {
   void SendProbes(const v1::ProbeIssued& probe);
   void OnProof(uint64_t sequence, size_t server, const v1::ServerProof& proof);
   void FinishRound(uint64_t sequence);
+  void AskGate(const v1::ExternalGateAsked& asked);
   void SetTimer(const v1::TimerSet& timer);
   v1::Authority AuthorityNow() const;
   // Runs `action` later, unless this process has ended by then.

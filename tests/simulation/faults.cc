@@ -27,6 +27,7 @@ std::string_view Name(Fault fault) {
       "user pauses",
       "user aborts",
       "user cordons",
+      "user's gate closed",
       "takeover",
   };
   return kNames[static_cast<size_t>(fault)];

@@ -33,9 +33,10 @@ enum class Fault : uint8_t {
   kUserPauses,
   kUserAborts,
   kUserCordons,
-  kTakeover,  // from another machine; the first coordinator wakes up later
+  kGateClosed,  // the user's: alerts fire for a while
+  kTakeover,    // from another machine; the first coordinator wakes up later
 };
-inline constexpr size_t kFaults = 24;
+inline constexpr size_t kFaults = 25;
 std::string_view Name(Fault fault);
 
 using FaultCounts = std::array<uint64_t, kFaults>;

@@ -25,6 +25,7 @@ const std::vector<Mutant>& AllMutants() {
       {"no-failure-budget", "rule removed", [](Mutation& m) { Drop(m, "failure-budget"); }},
       {"no-leader-move", "rule removed", [](Mutation& m) { Drop(m, "leader-moved"); }},
       {"no-pause", "rule removed", [](Mutation& m) { Drop(m, "not-paused"); }},
+      {"no-external-gate", "rule removed", [](Mutation& m) { Drop(m, "external-gate"); }},
       {"dispatch-before-commit", "faulty driver", [](Mutation& m) { m.dispatches_before_commit = true; }},
       {"timeout-is-failure", "faulty driver", [](Mutation& m) { m.timeouts_are_failures = true; }},
       {"mixed-probe-rounds", "faulty driver", [](Mutation& m) { m.mixes_probe_rounds = true; }},

@@ -28,6 +28,7 @@ v1::Policies DrawPolicies(int workers, Random& random) {
   policy.mutable_drain()->set_timeout_seconds(30);
   policy.set_on_failure(static_cast<v1::OnFailure>(random.Below(3)));
 
+  if (random.Chance(300)) policies.mutable_gate()->add_command("/bin/true");
   policies.mutable_backup()->set_enabled(!random.Chance(50));
   return policies;
 }
@@ -86,6 +87,7 @@ void DrawFaults(Scenario& scenario, Random& random) {
   rate(Fault::kUserPauses, 300, 10);
   rate(Fault::kUserAborts, 100, 4);
   rate(Fault::kUserCordons, 200, 20);
+  rate(Fault::kGateClosed, 300, 30);
   rate(Fault::kTakeover, 200, 6);
   rate(Fault::kJournalLost, 100, 30);
   for (Scenario::Node& node : scenario.nodes) {

@@ -94,6 +94,11 @@ void World::HurtNodes() {
       cluster.RaiseAlarm(node, random.Between(5000, 60'000));
     }
   }
+  const bool gate = scenario.created.plan().policies().gate().command_size() != 0;
+  if (gate && !GateClosed() && Draw(Fault::kGateClosed)) {
+    gate_closed_since = schedule.now();
+    gate_closed_until = schedule.now() + random.Between(2000, 90'000);
+  }
   UserActs();
   schedule.After(kTickMs, [this] { HurtNodes(); });
 }

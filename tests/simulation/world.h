@@ -32,6 +32,10 @@ class World {
 
   Verdict Run();
 
+  int64_t gate_closed_since = 0;  // the user's gate
+  int64_t gate_closed_until = 0;
+  bool GateClosed() const { return schedule.now() < gate_closed_until; }
+
   bool digests = false;  // costs time: only where histories are compared
   Scenario scenario;
   const Mutation& mutation;

@@ -22,6 +22,7 @@ const RuleTable& AllRules() {
       {"quorum-gate", QuorumGate},
       {"stability-gate", StabilityGate},
       {"leader-moved", LeaderMoved},
+      {"external-gate", ExternalGate},
   };
   return kRules;
 }

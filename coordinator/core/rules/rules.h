@@ -20,5 +20,6 @@ Verdict ProofFresh(const State& state, const Context& context);
 Verdict QuorumGate(const State& state, const Context& context);
 Verdict StabilityGate(const State& state, const Context& context);
 Verdict LeaderMoved(const State& state, const Context& context);
+Verdict ExternalGate(const State& state, const Context& context);
 
 }  // namespace k3saga::core

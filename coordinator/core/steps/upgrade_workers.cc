@@ -42,6 +42,12 @@ Survey GoOnWithAll(Moves& moves) {
   return survey;
 }
 
+// Whoever is in flight does not bring along what these wait for.
+bool NothingElseWakesUs(const Verdict& verdict) {
+  const v1::ReasonCode code = verdict.front().code();
+  return code == v1::NOT_STAGED || code == v1::GATE_NOT_ASKED || code == v1::EXTERNAL_GATE_CLOSED;
+}
+
 // Nothing new is begun and nothing is left in flight: why?
 void Stand(Moves& moves, const NodeState& next, const Verdict& verdict) {
   if (verdict.front().code() == v1::FAILURE_BUDGET_SPENT)
@@ -63,8 +69,7 @@ void UpgradeWorkers(Moves& moves) {
   if (survey.next == nullptr || !moves.empty()) return;
   const Verdict verdict = TakeForward(moves, *survey.next);
   if (verdict.empty()) return;
-  const bool lost_its_files = verdict.front().code() == v1::NOT_STAGED;
-  if (!survey.in_flight || lost_its_files) Stand(moves, *survey.next, verdict);
+  if (!survey.in_flight || NothingElseWakesUs(verdict)) Stand(moves, *survey.next, verdict);
 }
 
 }  // namespace k3saga::core

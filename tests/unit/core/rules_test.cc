@@ -58,6 +58,15 @@ void Crash(State& state, int server, uint64_t at) {
 
 void AddRemedy(State& state) { PlanOf(state).add_remedies()->set_trouble("renamed-role"); }
 
+// The user's gate said yes (or no) before the next node.
+void AnswerGate(State& state, bool open) {
+  PlanOf(state).mutable_policies()->mutable_gate()->add_command("/bin/true");
+  state.gate.stale_at = 1;
+  state.gate.answered_at = 2;
+  state.gate.open = open;
+  state.gate.reason.set_code(v1::EXTERNAL_GATE_CLOSED);
+}
+
 struct Case {
   const char* name;
   Verdict (*rule)(const State&, const Context&);
@@ -181,6 +190,27 @@ const Case kCases[] = {
     {"OnlyMemberLeadsAlways", LeaderMoved, kAllowed, "s1", kTouch, kForward, [](State& s) { s = Ready(1, 0); }},
     {"DownServerDoesNotLead", LeaderMoved, kAllowed, "s1", kTouch, kForward,
      [](State& s) { Proof(s, 1).set_ready(false); Proof(s, 1).set_etcd_serving(false); }},
+    {"NoGate", ExternalGate, kAllowed, "w1", kBegin, kForward, [](State&) {}},
+    {"GateOpen", ExternalGate, kAllowed, "w1", kBegin, kForward, [](State& s) { AnswerGate(s, true); }},
+    {"GateClosed", ExternalGate, v1::EXTERNAL_GATE_CLOSED, "w1", kBegin, kForward,
+     [](State& s) { AnswerGate(s, false); }},
+    {"GateClosedForServersToo", ExternalGate, v1::EXTERNAL_GATE_CLOSED, "s2", kBegin, kForward,
+     [](State& s) { AnswerGate(s, false); }},
+    {"GateAnsweredBeforeTheLastNode", ExternalGate, v1::GATE_NOT_ASKED, "w1", kBegin, kForward,
+     [](State& s) {
+       AnswerGate(s, true);
+       s.gate.stale_at = 3;
+     }},
+    {"GateLetsWhatWasBegunGoOn", ExternalGate, kAllowed, "w1", kTouch, kForward,
+     [](State& s) { AnswerGate(s, false); }},
+    {"GateDoesNotHinderTheWayBack", ExternalGate, kAllowed, "s2", kBegin, kBack,
+     [](State& s) { AnswerGate(s, false); }},
+    {"GateDoesNotHoldAServerThatCrashesUntilItIsMoved", ExternalGate, kAllowed, "s2", kBegin, kForward,
+     [](State& s) {
+       Move(s, 1);
+       Crash(s, 2, 40);
+       AnswerGate(s, false);
+     }},
     {"RemediesAllowWhenThereAreNone", RemediesApplied, kAllowed, "s2", kTouch, kForward, [](State&) {}},
     {"RemediesComeBeforeTheFirstServer", RemediesApplied, v1::REMEDY_MISSING, "s2", kTouch, kForward, AddRemedy},
     {"RemediesThatMayBeThereAreAppliedAgain", RemediesApplied, v1::REMEDY_MISSING, "s2", kTouch, kForward,
@@ -216,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(Table, Rules, testing::ValuesIn(kCases),
 TEST(RuleTable, EveryRuleHasAName) {
   std::set<std::string_view> names;
   for (const Rule& rule : AllRules()) EXPECT_TRUE(names.insert(rule.name).second) << rule.name;
-  EXPECT_EQ(names.size(), 15u);
+  EXPECT_EQ(names.size(), 16u);
 }
 
 TEST(RuleTable, HealthyClusterAllowsTheNextServer) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/reason.h"
 #include "tests/unit/core/plans.h"
 
 namespace k3saga::core {
@@ -58,6 +59,17 @@ bool Stage::Answer() {
     Feed(std::move(event));
     return true;
   }
+  if (!state_.open_gates.empty()) {
+    const v1::ExternalGateAsked asked = state_.open_gates.begin()->second;
+    v1::Event event;
+    v1::ExternalGateAnswered& answer = *event.mutable_external_gate_answered();
+    answer.set_sequence(asked.sequence());
+    answer.set_open(!gate || gate(asked));
+    if (!answer.open())
+      *answer.mutable_reason() = MakeReason(v1::EXTERNAL_GATE_CLOSED, "PodsCrash", "it fires");
+    Feed(std::move(event));
+    return true;
+  }
   for (const auto& [sequence, issued] : state_.open_operations) {
     std::optional<v1::Outcome> outcome = script ? script(issued) : Succeeded(issued);
     if (!outcome) continue;
@@ -81,10 +93,12 @@ bool Stage::FireTimer() {
   return true;
 }
 
+bool Stage::PlayOne() { return Answer() || FireTimer(); }
+
 void Stage::Play() {
   for (int turn = 0; turn < 100'000; ++turn) {
     if (state_.ended() || testing::Test::HasFatalFailure()) return;
-    if (!Answer() && !FireTimer()) return;
+    if (!PlayOne()) return;
   }
   FAIL() << "the rollout never ends:\n" << log_.back().DebugString();
 }

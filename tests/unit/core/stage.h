@@ -22,10 +22,15 @@ class Stage {
   // Changes the proof that is about to be given.
   std::function<void(v1::GateProved&)> spoil;
 
+  // The user's gate; open where the test does not say otherwise.
+  std::function<bool(const v1::ExternalGateAsked&)> gate;
+
   void Feed(v1::Event event);  // as an input; fails the test if it does not fit
   void Command(v1::CommandReceived::Command command);
   // Until the rollout ends, or until nothing but the test can bring it forward.
   void Play();
+  // One answer or timer; false when there is none.
+  bool PlayOne();
 
   const State& state() const { return state_; }
   const std::vector<v1::Event>& log() const { return log_; }

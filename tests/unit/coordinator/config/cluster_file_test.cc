@@ -148,7 +148,10 @@ TEST(ClusterFile, EveryMistakeHasItsPlaceAndWhatWasExpected) {
        "5:29: release.installer_sha256: expected 64 lower-case hexadecimal digits"},
       {"backup: {enabled: no}", "5:19: backup.enabled: expected true or false, found \"no\""},
       {"backup: {keep: 0}", "5:16: backup.keep: expected a whole number from 1 to 1000, found \"0\""},
-      {"gate: {filter: x}", "5:16: gate.filter: a filter of alerts needs \"prometheus\" beside it"},
+      {"gate: {filter: 'x=\"y\"'}", "5:16: gate.filter: a filter of alerts needs \"prometheus\" beside it"},
+      {"gate: {prometheus: \"http://p\", filter: severity}",
+       "5:40: gate.filter: expected =, !=, =~ or !~ at character 9 of severity; a filter is written like "
+       "severity=\"critical\""},
       {"gate: {command: /bin/true}", "5:17: gate.command: expected a list of texts, found \"/bin/true\""},
       {"system_upgrade_controller: {version: 1.32.0}",
        "5:38: system_upgrade_controller.version: \"1.32.0\" is not a k3s version; expected one like "

@@ -93,6 +93,10 @@ std::string Name(const v1::Event& event) {
       return absl::StrCat("timer ", event.timer_set().sequence());
     case v1::Event::kTimerFired:
       return absl::StrCat("fired ", event.timer_fired().sequence());
+    case v1::Event::kExternalGateAsked:
+      return absl::StrCat("gate ", event.external_gate_asked().sequence());
+    case v1::Event::kExternalGateAnswered:
+      return event.external_gate_answered().open() ? "open" : "closed";
     case v1::Event::kEnded:
       return "ended";
     default:
@@ -103,12 +107,13 @@ std::string Name(const v1::Event& event) {
 class DriverTest : public testing::Test, protected Observer {
  protected:
   void MakeDriver() {
-    const Services services{loop_,
-                            loop_,
-                            journal_,
-                            fleet_,
-                            [] { return uint64_t{0}; },
-                            [this](const core::State&) { return std::exchange(next_, {}); }};
+    Services services{loop_,
+                      loop_,
+                      journal_,
+                      fleet_,
+                      [] { return uint64_t{0}; },
+                      [this](const core::State&) { return std::exchange(next_, {}); }};
+    services.ask_gate = ask_gate_;
     driver_ = std::make_unique<Driver>(services, std::vector<Observer*>{this},
                                        [this](const Finish& finish) { finishes_.push_back(finish); });
   }
@@ -169,6 +174,7 @@ class DriverTest : public testing::Test, protected Observer {
   ManualLoop loop_;
   journal::FakeJournal journal_;
   fleet::FakeFleet fleet_;
+  AskGate ask_gate_ = gate::Ask;
   std::vector<v1::Event> next_;
   std::unique_ptr<Driver> driver_;
   std::vector<Finish> finishes_;
@@ -182,6 +188,43 @@ TEST_F(DriverTest, NothingIsSentBeforeItIsDurable) {
   EXPECT_THAT(Asked(), ElementsAre("w3 1", "w1 2"));
   EXPECT_EQ(journal_.commits, 1);
   EXPECT_EQ(journal_.rollouts[kRollout][0].unix_ms(), loop_.WallUnixMillis());
+}
+
+v1::Event GateAsked(uint64_t sequence, const std::string& node) {
+  v1::Event event;
+  event.mutable_external_gate_asked()->set_sequence(sequence);
+  event.mutable_external_gate_asked()->set_before_node(node);
+  return event;
+}
+
+TEST_F(DriverTest, TheUsersGateIsAskedBesideTheLoop) {
+  const std::thread::id loop = std::this_thread::get_id();
+  std::thread::id asked;
+  gate::Question question;
+  ask_gate_ = [&](const v1::ExternalGate&, const gate::Question& about) {
+    asked = std::this_thread::get_id();
+    question = about;
+    return gate::Answer{false, MakeReason(v1::EXTERNAL_GATE_CLOSED, "PodsCrash", "it fires")};
+  };
+  ASSERT_TRUE(Start({GateAsked(1, "w3")}).ok());
+  ASSERT_TRUE(loop_.RunUntil([&] { return seen_.size() == 3; }));
+  EXPECT_THAT(Log(), ElementsAre("created", "gate 1", "closed"));
+  EXPECT_EQ(driver_->state().gate.reason.subject(), "PodsCrash");
+  EXPECT_NE(asked, loop);
+  EXPECT_EQ(question.node, "w3");
+  EXPECT_EQ(question.rollout, kRollout);
+}
+
+TEST_F(DriverTest, TheUsersGateIsAskedAgainByWhoeverGoesOn) {
+  int asked = 0;
+  ask_gate_ = [&](const v1::ExternalGate&, const gate::Question&) {
+    ++asked;
+    return gate::Answer{true, {}};
+  };
+  ASSERT_TRUE(Start({GateAsked(1, "w3")}).ok());
+  ASSERT_TRUE(DieAndResume().ok());
+  ASSERT_TRUE(loop_.RunUntil([&] { return !seen_.empty() && seen_.back() == "open"; }));
+  EXPECT_EQ(asked, 2);
 }
 
 TEST_F(DriverTest, WhatCouldNotBeWrittenIsNeverSent) {
