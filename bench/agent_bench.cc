@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   (*lab)->K3saga({"nodes"});  // an agent that has served once is what stays resident
-  std::this_thread::sleep_for(std::chrono::seconds(15));
+  std::this_thread::sleep_for(std::chrono::seconds(30));  // it has rested
   const std::vector<std::string> pids = Agents((*lab)->dir());
   std::vector<Cost> before;
   for (const std::string& pid : pids) before.push_back(Look(pid));

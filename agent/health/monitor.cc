@@ -51,14 +51,8 @@ void ReadinessMonitor::ClaimHeld(bool held) {
   wake_.notify_all();
 }
 
-void ReadinessMonitor::Watch() {
-  const std::lock_guard lock(mutex_);
-  last_asked_ = parts_.clock->Steady();
-  wake_.notify_all();
-}
-
 bool ReadinessMonitor::Wanted() const {
-  return claim_held_ || (last_asked_ && parts_.clock->Steady() - *last_asked_ < kInterest);
+  return claim_held_ || (last_probe_ && parts_.clock->Steady() - *last_probe_ < kInterest);
 }
 
 void ReadinessMonitor::Look(milliseconds timeout) {
@@ -96,7 +90,11 @@ bool ReadinessMonitor::LostItsProcess(const Observation& observation) const {
 }
 
 v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
-  Watch();
+  {
+    const std::lock_guard lock(mutex_);
+    last_probe_ = parts_.clock->Steady();
+    wake_.notify_all();
+  }
   Look(std::min(Share(timeout), kOneLook));
   v1::ServerProof proof;
   proof.set_node(parts_.node);

@@ -19,7 +19,7 @@
 namespace k3saga::health {
 
 // Watches this node's readiness about once a second, four times as often while it is not ready, while
-// somebody cares: a rollout holds a claim here, or somebody asked within the last minute. Otherwise its
+// somebody cares: a rollout holds a claim here, or a probe came within the last minute. Otherwise its
 // thread sleeps without waking. Thread-safe; ends its thread when destroyed.
 class ReadinessMonitor {
  public:
@@ -39,9 +39,6 @@ class ReadinessMonitor {
 
   // A claim was taken or ended; called at start too, for a claim found in the journal.
   void ClaimHeld(bool held);
-
-  // Somebody may soon want to know for how long this node has been ready: the watch begins.
-  void Watch();
 
   // Looks now and says everything a gate wants to know of this server. Answers within about `timeout`,
   // whatever state the node is in.
@@ -63,7 +60,7 @@ class ReadinessMonitor {
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   bool claim_held_ = false;                              // mutex_
-  std::optional<std::chrono::milliseconds> last_asked_;  // mutex_
+  std::optional<std::chrono::milliseconds> last_probe_;  // mutex_
   ReadinessTracker tracker_;                             // mutex_
   std::string last_words_;                               // mutex_; of the process before this one
   std::jthread thread_;                                  // last: it uses everything above

@@ -40,7 +40,7 @@ constexpr size_t kCallThreads = 8;
 constexpr milliseconds kForOperations{8'000};
 constexpr milliseconds kForStreams{2'000};
 constexpr milliseconds kForLooking{4'000};
-constexpr milliseconds kBetweenRests{60'000};
+constexpr milliseconds kBetweenRests{10'000};
 
 // Set while the loop runs; Stop is async-signal-safe.
 EventLoop* signalled_loop = nullptr;

@@ -35,7 +35,6 @@ std::string Newest(const std::vector<std::string>& versions) {
 }  // namespace
 
 v1::NodeFacts NodeReader::Facts(const v1::GetFactsRequest& request) {
-  monitor_.Watch();  // whoever asks may plan a rollout, which begins when every server has settled
   v1::NodeFacts facts;
   facts.set_name(parts_.config.node);
   facts.set_agent_version(K3SAGA_VERSION);
