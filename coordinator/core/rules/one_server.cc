@@ -4,13 +4,13 @@
 namespace k3saga::core {
 namespace {
 
-// Its k3s may be down now or any moment. Node Ready may still be awaited while the next server goes, but not
-// while its workloads are kept away.
+// Its k3s may be down now or any moment. Node Ready may still be awaited while the next server goes (its own
+// cordon keeps only new pods away meanwhile), but not when its pods were drained and have to come back first.
 bool Open(const NodeState& server, Direction direction) {
   if (server.fate == Fate::kTouching) return true;
   if (direction == Direction::kBack) return false;  // the way back repairs, worst first
   if (server.fate == Fate::kUnknown) return true;
-  return server.in_flight() && (server.ours_cordoned() || !server.moved());
+  return server.in_flight() && ((server.drained && server.ours_cordoned()) || !server.moved());
 }
 
 }  // namespace

@@ -109,8 +109,10 @@ const Case kCases[] = {
     {"ServerUnknown", OneServer, v1::ANOTHER_SERVER_OPEN, "s2", kTouch, kForward, [](State& s) { s.nodes[0].fate = Fate::kUnknown; }},
     {"ServerAwaitingReadyMayOverlap", OneServer, kAllowed, "s2", kTouch, kForward,
      [](State& s) { Move(s, 1); s.nodes[0].result = v1::NodeFinished::RESULT_UNSPECIFIED; }},
-    {"ServerStillCordoned", OneServer, v1::ANOTHER_SERVER_OPEN, "s2", kTouch, kForward,
+    {"ServerStillCordonedMayOverlap", OneServer, kAllowed, "s2", kTouch, kForward,
      [](State& s) { Move(s, 1); s.nodes[0].result = v1::NodeFinished::RESULT_UNSPECIFIED; s.nodes[0].cordon = Cordon::kOurs; }},
+    {"ServerStillDrained", OneServer, v1::ANOTHER_SERVER_OPEN, "s2", kTouch, kForward,
+     [](State& s) { Move(s, 1); s.nodes[0].result = v1::NodeFinished::RESULT_UNSPECIFIED; s.nodes[0].cordon = Cordon::kOurs; s.nodes[0].drained = true; }},
     {"UnknownServerDoesNotBlockRepair", OneServer, kAllowed, "s2", kTouch, kBack, [](State& s) { s.nodes[0].fate = Fate::kUnknown; }},
     {"TouchedServerBlocksRepair", OneServer, v1::ANOTHER_SERVER_OPEN, "s2", kTouch, kBack, [](State& s) { s.nodes[0].fate = Fate::kTouching; }},
 
