@@ -162,6 +162,7 @@ absl::StatusOr<Resource> Api::FindResource(const ApiPath& path) {
 ApiResponse Api::Handle(const ApiRequest& request) {
   const std::optional<ApiPath> path = ParseApiPath(request.path);
   if (!path.has_value()) return Failure(404, "NotFound", "the server could not find the requested resource");
+  if (path->version.empty()) return DiscoverGroup(*path);
   if (path->plural.empty()) return Discover(*path);
   absl::StatusOr<Resource> resource = FindResource(*path);
   if (absl::IsNotFound(resource.status())) {
@@ -187,6 +188,21 @@ ApiResponse Api::Handle(const ApiRequest& request) {
   if (request.method == "PATCH") return Patch(*resource, *path, request);
   if (request.method == "DELETE") return Delete(*resource, *path, request);
   return Failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+}
+
+ApiResponse Api::DiscoverGroup(const ApiPath& path) {
+  const auto& known = BuiltInResources();
+  const auto found = std::find_if(known.begin(), known.end(),
+                                  [&](const Resource& resource) { return resource.group == path.group; });
+  if (found == known.end())
+    return Failure(404, "NotFound", "the server could not find the requested resource");
+  const json version = {{"groupVersion", found->group + "/" + found->version}, {"version", found->version}};
+  return {200,
+          {{"kind", "APIGroup"},
+           {"apiVersion", "v1"},
+           {"name", found->group},
+           {"versions", {version}},
+           {"preferredVersion", version}}};
 }
 
 ApiResponse Api::Discover(const ApiPath& path) {

@@ -37,6 +37,7 @@ class Api {
 
  private:
   absl::StatusOr<Resource> FindResource(const ApiPath& path);
+  ApiResponse DiscoverGroup(const ApiPath& path);
   ApiResponse Discover(const ApiPath& path);
   ApiResponse List(const Resource& resource, const ApiPath& path, const ApiRequest& request);
   ApiResponse Create(const Resource& resource, const ApiPath& path, const ApiRequest& request);

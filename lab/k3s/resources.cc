@@ -59,6 +59,9 @@ std::optional<ApiPath> ParseApiPath(std::string_view path) {
     parsed.group = parts[1];
     parsed.version = parts[2];
     at = 3;
+  } else if (parts.size() == 2 && parts[0] == "apis") {
+    parsed.group = parts[1];
+    at = 2;
   } else {
     return std::nullopt;
   }

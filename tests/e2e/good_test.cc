@@ -15,6 +15,10 @@ TEST(GoodRollout, ThreeServersAndThreeWorkers) {
   const auto units = UnitsOf(**lab, {"s1", "s2", "s3", "w1", "w2", "w3"});
   ASSERT_EQ(units.size(), 12u);
 
+  const auto plan = (*lab)->K3saga({"plan", "--to", kNew});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_EQ(plan.out.find("Note:"), std::string::npos) << plan.out;
+
   const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
   EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
 

@@ -172,7 +172,7 @@ void CheckConsent(const Survey& survey, Findings& findings) {
   if (!LosesByDesign(survey) || survey.request->consent_outage) return;
   findings.Refuse(v1::CONSENT_MISSING, survey.request->cluster,
                   "with one or two servers the API or etcd's quorum is away while a server restarts",
-                  "agree to that when asked, or add a third server");
+                  "agree when `upgrade` asks, or with --allow-outage; or add a third server");
 }
 
 void CheckBackup(const Survey& survey, Findings& findings) {

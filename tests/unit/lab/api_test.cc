@@ -49,6 +49,11 @@ TEST_F(ApiTest, TellsThatPodsCanBeEvicted) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(ApiTest, TellsTheVersionsOfAGroup) {
+  EXPECT_EQ(Call("GET", "/apis/policy").body["versions"][0]["version"], "v1");
+  EXPECT_EQ(Call("GET", "/apis/unicorns.io").code, 404);
+}
+
 TEST_F(ApiTest, APatchWithAStaleResourceVersionConflicts) {
   const ApiResponse created = Call("POST", "/api/v1/nodes", {{"metadata", {{"name", "w1"}}}});
   const std::string version = TextAt(created.body, {"metadata", "resourceVersion"});
