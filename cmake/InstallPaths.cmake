@@ -4,5 +4,6 @@ if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
   set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "Install prefix" FORCE)
 endif()
 include(GNUInstallDirs)
-set(K3SAGA_SYSTEMD_UNIT_DIR /lib/systemd/system CACHE PATH "Folder for systemd units")
+# Not /lib, which is a link on every merged system: unpacking a tarball with a folder of that name would replace the link.
+set(K3SAGA_SYSTEMD_UNIT_DIR /usr/lib/systemd/system CACHE PATH "Folder for systemd units")
 set(K3SAGA_TMPFILES_DIR /usr/lib/tmpfiles.d CACHE PATH "Folder for tmpfiles.d")

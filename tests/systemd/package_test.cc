@@ -89,7 +89,7 @@ TEST_F(PackageTest, TheAgentLivesAsDebianUsersExpect) {
       Holds("test -e /etc/k3saga/agent.yaml -a -e /etc/k3saga/agent.key -a -d /var/lib/k3saga-agent"));
   Do("dpkg --purge k3saga-agent");
   EXPECT_FALSE(Holds(
-      "test -e /etc/k3saga -o -e /var/lib/k3saga-agent -o -e /lib/systemd/system/k3saga-agent.service"));
+      "test -e /etc/k3saga -o -e /var/lib/k3saga-agent -o -e /usr/lib/systemd/system/k3saga-agent.service"));
   EXPECT_EQ(Shell("find /etc/systemd /var/lib/systemd/deb-systemd-helper* -name '*k3saga*'").out, "");
 }
 

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "common/host/files.h"
@@ -65,7 +67,8 @@ absl::StatusOr<std::unique_ptr<K3sSource>> UseRealK3s(const RealK3sOptions& opti
         absl::StrCat(options.releases, ": no such folder (one with VERSION/k3s was expected)"));
   }
   K3SAGA_ASSIGN_OR_RETURN(const std::string script, ReadFile(options.installer));
-  std::string folder = "/var/tmp/k3saga-installer-XXXXXX";
+  std::string folder =
+      absl::StrCat("/var/tmp/k3saga-installer-", getpid(), "-XXXXXX");  // `hosts sweep` knows the name
   if (mkdtemp(folder.data()) == nullptr) {
     return absl::InternalError("cannot make a folder in /var/tmp");
   }

@@ -22,7 +22,8 @@ constexpr std::chrono::minutes kRolloutLimit{8};
 
 class Scenario : public ::testing::Test {
  protected:
-  void Start(const std::string& faults = "") {
+  // `health_timeout`: how long k3s may take on each node.
+  void Start(const std::string& faults = "", const std::string& health_timeout = "2m") {
     SimulatedK3sOptions source{.versions = {kFrom, kTo}};
     if (!faults.empty()) {
       source.faulty_version = kTo;
@@ -31,12 +32,23 @@ class Scenario : public ::testing::Test {
     absl::StatusOr<std::unique_ptr<K3sSource>> made = UseSimulatedK3s(source);
     ASSERT_TRUE(made.ok()) << made.status();
     source_ = *std::move(made);
-    ClusterOptions options{.version = kFrom, .settle_time = "3s", .health_timeout = "60s"};
+    ClusterOptions options{.version = kFrom, .settle_time = "3s", .health_timeout = health_timeout};
     absl::StatusOr<std::unique_ptr<Cluster>> cluster = Cluster::Start(*source_, options);
     ASSERT_TRUE(cluster.ok()) << cluster.status();
     cluster_ = *std::move(cluster);
     for (const std::string& name : cluster_->nodes()) {
       before_[name] = Must(cluster_->Configuration(name));
+    }
+  }
+
+  // Hosts are gone afterwards: what they had to say is said here.
+  void TearDown() override {
+    if (!HasFailure() || cluster_ == nullptr) return;
+    for (const std::string& name : cluster_->nodes()) {
+      const absl::StatusOr<std::string> words =
+          hosts().Output(name, {"journalctl", "--no-pager", "--lines=60", "--output=short-precise",
+                                "--unit=k3saga-*", "--unit=k3s*"});
+      std::cout << "--- " << name << "\n" << words.value_or("it is not up\n");
     }
   }
 
@@ -112,7 +124,7 @@ TEST_F(Scenario, AWholeRollout) {
 }
 
 TEST_F(Scenario, AReleaseThatNeverGetsReadyGoesBack) {
-  Start(R"({"never_ready": true})");
+  Start(R"({"never_ready": true})", "30s");
   if (HasFatalFailure()) return;
   const std::unique_ptr<Background> upgrade = Upgrade();
   const Background::Ended ended = Must(upgrade->Wait(kRolloutLimit));
@@ -175,7 +187,7 @@ TEST_F(Scenario, APackageUpgradeInTheMiddleOfARollout) {
 }
 
 TEST_F(Scenario, AHostCutOffForAMinute) {
-  Start();
+  Start("", "5m");  // the default: an install outlives the minute
   if (HasFatalFailure()) return;
   const std::unique_ptr<Background> upgrade = Upgrade();
   AwaitInstall("w1", *upgrade);

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -57,7 +59,8 @@ class SimulatedK3s final : public K3sSource {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<K3sSource>> UseSimulatedK3s(const SimulatedK3sOptions& options) {
-  std::string folder = "/var/tmp/k3saga-simulated-XXXXXX";
+  std::string folder =
+      absl::StrCat("/var/tmp/k3saga-simulated-", getpid(), "-XXXXXX");  // `hosts sweep` knows the name
   if (mkdtemp(folder.data()) == nullptr) {
     return absl::InternalError("cannot make a folder in /var/tmp");
   }
