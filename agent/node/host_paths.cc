@@ -22,6 +22,7 @@ std::string StatePaths::Staged() const { return JoinPath(state, "staged"); }
 std::string StatePaths::Kept() const { return JoinPath(state, "kept"); }
 std::string StatePaths::Backups() const { return JoinPath(state, "backups"); }
 std::string StatePaths::Uploads() const { return JoinPath(state, "uploads"); }
+std::string StatePaths::Replace() const { return JoinPath(state, "replace"); }
 
 std::string MachineArchitecture() {
   utsname name{};

@@ -33,6 +33,7 @@ struct StatePaths {
   std::string Kept() const;     // kept/ROLLOUT/
   std::string Backups() const;  // backups/ID/
   std::string Uploads() const;  // uploads/
+  std::string Replace() const;  // replace/: the agent's own last replacement
 };
 
 // "armhf" and so on are k3s's words: "amd64", "arm64", "arm", "s390x"; "" for a machine k3s has no release

@@ -38,6 +38,7 @@ absl::Status CheckFileName(std::string_view name) {
 // The folder that pushed files of one release end up in.
 absl::StatusOr<std::string> FolderOf(const StatePaths& state, std::string_view version) {
   if (version.empty()) return JoinPath(state.Uploads(), kInstallerFolder);
+  if (version == kAgentUploads) return JoinPath(state.Uploads(), kAgentUploads);
   K3SAGA_ASSIGN_OR_RETURN(const Version parsed, Version::Parse(version));
   return JoinPath(state.Uploads(), parsed.ToString());
 }

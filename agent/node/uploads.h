@@ -11,10 +11,13 @@
 
 namespace k3saga::node {
 
+// In place of a release's version: files that are to replace the agent itself.
+inline constexpr std::string_view kAgentUploads = "k3saga-agent";
+
 // Files that the coordinator pushes: <state>/uploads/HASH while they come in, <state>/uploads/VERSION/FILE
-// (the installer: uploads/installer/FILE) when they are whole and their hash is right. Names and hashes are
-// checked here: nothing from the network becomes a path outside. Calls for one hash one after the other;
-// otherwise thread-safe.
+// (the installer: uploads/installer/FILE, the agent's own: uploads/k3saga-agent/FILE) when they are whole and
+// their hash is right. Names and hashes are checked here: nothing from the network becomes a path outside.
+// Calls for one hash one after the other; otherwise thread-safe.
 class UploadStore {
  public:
   explicit UploadStore(StatePaths state);

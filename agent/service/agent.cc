@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <memory>
@@ -15,6 +16,8 @@
 #include "agent/operations/process_lock.h"
 #include "agent/operations/supervisor.h"
 #include "agent/operations/worker_pool.h"
+#include "agent/replace/replacements.h"
+#include "agent/replace/replacer.h"
 #include "agent/service/effects.h"
 #include "agent/service/footprint.h"
 #include "agent/service/launcher.h"
@@ -88,6 +91,24 @@ health::NodeSample Sample(NodeParts& parts) {
   return sample;
 }
 
+class AgentReplacing final : public Replacing {
+ public:
+  AgentReplacing(NodeParts* parts, operations::Journal* journal, const std::string& program)
+      : host_(replace::MakeAgentHost(parts->config.host, parts->systemd.get(), program)),
+        record_file_(parts->config.state),
+        replacements_({host_.get(), parts->systemd.get(), &parts->uploads, journal, &record_file_,
+                       parts->config.node, program, parts->config.file, static_cast<uint32_t>(getpid())}) {}
+
+  v1::ReplaceAgentReply Replace(const v1::ReplaceAgentRequest& request) override {
+    return replacements_.Ask(request);
+  }
+
+ private:
+  const std::unique_ptr<replace::AgentHost> host_;
+  const replace::RecordFile record_file_;
+  replace::Replacements replacements_;
+};
+
 // Everything a serving agent is made of, in the order in which it is made; taken apart in the reverse one.
 class Agent {
  public:
@@ -107,9 +128,11 @@ class Agent {
         }),
         reader_(&parts_, &monitor_, journal_.get()),
         transfers_(&parts_.uploads, &parts_.backups),
+        replacing_(&parts_, journal_.get(), program),
         calls_(kCallThreads),
         supervisor_(SupervisorParts()),
-        service_({identity_.self.cluster, journal_.get(), &supervisor_, &reader_, &transfers_, &calls_}) {}
+        service_({identity_.self.cluster, journal_.get(), &supervisor_, &reader_, &transfers_, &replacing_,
+                  &calls_}) {}
 
   absl::Status Start() {
     const AgentConfig& config = parts_.config;
@@ -186,6 +209,7 @@ class Agent {
   health::Metrics metrics_;
   NodeReader reader_;
   TransferStore transfers_;
+  AgentReplacing replacing_;
   operations::WorkerPool calls_;
   operations::Supervisor supervisor_;
   AgentService service_;
@@ -266,6 +290,36 @@ absl::Status RunOperation(const AgentConfig& config, const std::string& rollout,
     process.boot_id = parts.boot_id;
     process.lock_path = config.OperationLockFile();
     result = process.Run(id, stop.get_token());
+    loop.Stop();
+  });
+  loop.Run();
+  stop.request_stop();
+  worker.join();
+  return result;
+}
+
+absl::Status RunReplacement(const AgentConfig& config, const std::string& program) {
+  NodeParts parts(config);
+  const std::unique_ptr<replace::AgentHost> host =
+      replace::MakeAgentHost(config.host, parts.systemd.get(), program);
+  const replace::RecordFile record_file(config.state);
+  const auto record = record_file.Load();
+  if (!record) return absl::NotFoundError("no replacement of this agent was begun");
+
+  EventLoop loop;
+  StopOnSignals(&loop);
+  std::stop_source stop;
+  absl::Status result;
+  std::jthread worker([&] {
+    replace::Replacer replacer;
+    replacer.record_file = &record_file;
+    replacer.host = host.get();
+    replacer.clock = &parts.clock;
+    replacer.pauser = &parts.pauser;
+    replacer.node = config.node;
+    replacer.file = parts.uploads.Find(node::kAgentUploads, record->request().file_name()).value_or("");
+    replacer.lock_path = config.OperationLockFile();
+    result = replacer.Run(stop.get_token());
     loop.Stop();
   });
   loop.Run();

@@ -16,4 +16,8 @@ absl::Status Serve(const AgentConfig& config, const std::string& program);
 absl::Status RunOperation(const AgentConfig& config, const std::string& rollout, uint64_t sequence,
                           uint32_t attempt);
 
+// The process that puts another agent in the place of this one, started by the agent in a transient unit.
+// `program`: where the agent lies.
+absl::Status RunReplacement(const AgentConfig& config, const std::string& program);
+
 }  // namespace k3saga::service

@@ -46,6 +46,9 @@ int main(int argc, char** argv) {
   operation->add_option("ROLLOUT", rollout)->required();
   operation->add_option("SEQUENCE", sequence)->required();
   operation->add_option("ATTEMPT", attempt)->required();
+  CLI::App* replace =
+      app.add_subcommand("replace", "Put an uploaded agent in the place of this one (started by the agent)");
+  replace->add_option("--config", config_file, "Configuration file");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -66,5 +69,6 @@ int main(int argc, char** argv) {
     return Finish(k3saga::service::RunOperation(*config, rollout, sequence, attempt));
   }
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  if (replace->parsed()) return Finish(k3saga::service::RunReplacement(*config, program));
   return Finish(k3saga::service::Serve(*config, program));
 }

@@ -36,4 +36,12 @@ class Transfers {
   virtual absl::StatusOr<std::string> BackupFile(std::string_view backup_id, std::string_view file_name) = 0;
 };
 
+// The agent itself, replaced by another version. Thread-safe.
+class Replacing {
+ public:
+  virtual ~Replacing() = default;
+  // Never an error: a refusal is a reply.
+  virtual v1::ReplaceAgentReply Replace(const v1::ReplaceAgentRequest& request) = 0;
+};
+
 }  // namespace k3saga::service

@@ -139,6 +139,15 @@ grpc::ServerUnaryReactor* AgentService::BeginUpload(grpc::CallbackServerContext*
   });
 }
 
+grpc::ServerUnaryReactor* AgentService::ReplaceAgent(grpc::CallbackServerContext* context,
+                                                     const v1::ReplaceAgentRequest* request,
+                                                     v1::ReplaceAgentReply* reply) {
+  return Unary(context, [this, request, reply] {
+    *reply = parts_.replacing->Replace(*request);
+    return grpc::Status::OK;
+  });
+}
+
 grpc::ServerWriteReactor<v1::RunReply>* AgentService::Run(grpc::CallbackServerContext* context,
                                                           const v1::RunRequest* request) {
   auto* stream = new RunStream;

@@ -26,6 +26,7 @@ class AgentService final : public v1::Agent::CallbackService {
     operations::Supervisor* supervisor = nullptr;
     Reader* reader = nullptr;
     Transfers* transfers = nullptr;
+    Replacing* replacing = nullptr;
     operations::WorkerPool* pool = nullptr;
   };
   // All parts must outlive the server that serves this.
@@ -52,6 +53,9 @@ class AgentService final : public v1::Agent::CallbackService {
                                                    v1::UploadReply* reply) override;
   grpc::ServerWriteReactor<v1::DownloadChunk>* Download(grpc::CallbackServerContext* context,
                                                         const v1::DownloadRequest* request) override;
+  grpc::ServerUnaryReactor* ReplaceAgent(grpc::CallbackServerContext* context,
+                                         const v1::ReplaceAgentRequest* request,
+                                         v1::ReplaceAgentReply* reply) override;
 
  private:
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, std::function<grpc::Status()> work);

@@ -26,6 +26,7 @@ struct Parsed {
   ResumeCommand resume;
   AbortCommand abort;
   RenderPlansCommand render;
+  AgentsUpgradeCommand agents_upgrade;
 };
 
 constexpr char kAllowOutage[] =
@@ -58,6 +59,28 @@ void AddSetupCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   CLI::App* render = plans->add_subcommand("render", "print the Plan resources for this cluster file");
   render->add_option("--to", parsed.render.to, "the version; otherwise what the cluster file says");
   render->callback([&] { command = parsed.render; });
+}
+
+void AddAgentsCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
+  CLI::App* agents = app.add_subcommand("agents", "the agents themselves");
+  agents->require_subcommand(1);
+  CLI::App* upgrade = agents->add_subcommand(
+      "upgrade", "bring the agents to another k3saga: one first, then the rest; k3s is not touched");
+  AgentsUpgradeCommand& wanted = parsed.agents_upgrade;
+  upgrade
+      ->add_option(
+          "PACKAGE", wanted.packages,
+          "k3saga-agent_VERSION_ARCHITECTURE.deb (or the program, for agents from the tarball); one an "
+          "architecture")
+      ->required();
+  upgrade->add_option("--node", wanted.nodes, "only this node; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  upgrade->add_flag("-y,--yes", wanted.yes, "do not ask before it starts");
+  upgrade->add_flag("--allow-downgrade", wanted.allow_downgrade, "also where a newer agent runs");
+  upgrade->add_flag("--during-rollout", wanted.during_rollout,
+                    "also while a rollout holds the cluster: between its operations");
+  upgrade->callback([&] { command = parsed.agents_upgrade; });
 }
 
 void AddReadingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
@@ -143,6 +166,7 @@ bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode*
   AddSetupCommands(app, parsed, options->command);
   AddReadingCommands(app, parsed, options->command);
   AddRollingCommands(app, parsed, options->command);
+  AddAgentsCommands(app, parsed, options->command);
 
   bool topic_shown = false;
   CLI::App* help = app.add_subcommand("help", "help on a topic: exit-codes");

@@ -60,10 +60,18 @@ struct AbortCommand {
 struct RenderPlansCommand {
   std::string to;
 };
+struct AgentsUpgradeCommand {
+  std::vector<std::string> packages;  // files, one an architecture
+  std::vector<std::string> nodes;     // none: all of them
+  bool yes = false;
+  bool allow_downgrade = false;
+  bool during_rollout = false;
+};
 
-using AnyCommand = std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand,
-                                CheckCommand, PlanCommand, UpgradeCommand, StatusCommand, HistoryCommand,
-                                ExportCommand, PauseCommand, ResumeCommand, AbortCommand, RenderPlansCommand>;
+using AnyCommand =
+    std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand, CheckCommand,
+                 PlanCommand, UpgradeCommand, StatusCommand, HistoryCommand, ExportCommand, PauseCommand,
+                 ResumeCommand, AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
 
 struct Options {
   std::string cluster_file;

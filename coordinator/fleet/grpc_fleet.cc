@@ -138,6 +138,13 @@ CallHandle GrpcFleet::ListOperations(const std::string& node, const v1::ListOper
       node, static_cast<Listing::Method>(&Async::ListOperations), request, timeout, std::move(done));
 }
 
+CallHandle GrpcFleet::ReplaceAgent(const std::string& node, const v1::ReplaceAgentRequest& request,
+                                   std::chrono::milliseconds timeout, Done<v1::ReplaceAgentReply> done) {
+  using Replacing = UnaryCall<v1::ReplaceAgentRequest, v1::ReplaceAgentReply>;
+  return Ask<v1::ReplaceAgentRequest, v1::ReplaceAgentReply>(
+      node, static_cast<Replacing::Method>(&Async::ReplaceAgent), request, timeout, std::move(done));
+}
+
 CallHandle GrpcFleet::Run(const std::string& node, const v1::RunRequest& request,
                           std::chrono::milliseconds timeout, RunEvents events) {
   v1::Agent::Stub* stub = channels_->Find(node);

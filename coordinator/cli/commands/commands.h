@@ -23,6 +23,7 @@ ExitCode Run(const PauseCommand& command, const Context& context);
 ExitCode Run(const ResumeCommand& command, const Context& context);
 ExitCode Run(const AbortCommand& command, const Context& context);
 ExitCode Run(const RenderPlansCommand& command, const Context& context);
+ExitCode Run(const AgentsUpgradeCommand& command, const Context& context);
 
 // Prints the error: what the user gave was wrong (kUsage), or what was tried did not work (kFailed).
 ExitCode InputError(const Context& context, const absl::Status& status);

@@ -76,6 +76,16 @@ class FakeTransfers final : public Transfers {
   std::map<std::string, uint64_t> announced_;
 };
 
+class FakeReplacing final : public Replacing {
+ public:
+  v1::ReplaceAgentReply Replace(const v1::ReplaceAgentRequest& request) override {
+    v1::ReplaceAgentReply reply;
+    reply.set_state(v1::ReplaceAgentReply::RUNNING);
+    reply.set_to_version(request.attempt());
+    return reply;
+  }
+};
+
 class NoLauncher final : public operations::Launcher {
  public:
   absl::Status Launch(const v1::OperationId&, bool) override { return absl::OkStatus(); }
@@ -95,8 +105,8 @@ class ServiceTest : public ::testing::Test {
     parts.pauser = &pauser_;
     parts.boot_id = "boot-1";
     supervisor_ = std::make_unique<operations::Supervisor>(std::move(parts));
-    service_ = std::make_unique<AgentService>(
-        AgentService::Parts{"shop", journal_.get(), supervisor_.get(), &reader_, &transfers_, &pool_});
+    service_ = std::make_unique<AgentService>(AgentService::Parts{
+        "shop", journal_.get(), supervisor_.get(), &reader_, &transfers_, &replacing_, &pool_});
     grpc::ServerBuilder builder;
     ConfigureServer(builder);
     const tls::Peer self{"shop", tls::PeerRole::kAgent, "s1"};
@@ -162,6 +172,7 @@ class ServiceTest : public ::testing::Test {
   NoLauncher launcher_;
   FakeReader reader_;
   FakeTransfers transfers_{folder_.path()};
+  FakeReplacing replacing_;
   operations::WorkerPool pool_{8};
   const tls::CertificateAndKey authority_;
   std::unique_ptr<operations::Journal> journal_;
@@ -347,6 +358,34 @@ TEST_F(ServiceTest, AnUploadIsResumedWhereItBroke) {
   EXPECT_EQ(transfers_.named["v1.32.0+k3s1/k3s"], content);
 }
 
+TEST_F(ServiceTest, AnotherAgentNeedsNoClaim) {
+  v1::BeginUploadRequest begin;
+  begin.set_sha256(Sha256Of("new"));
+  begin.set_bytes(3);
+  v1::BeginUploadReply begun;
+  ASSERT_TRUE(stub_->BeginUpload(Context().get(), begin, &begun).ok());
+  for (const auto& [version, code] : {std::pair{"v1.32.0+k3s1", grpc::StatusCode::FAILED_PRECONDITION},
+                                      {"k3saga-agent", grpc::StatusCode::OK}}) {
+    v1::UploadReply reply;
+    auto context = Context();
+    auto stream = stub_->Upload(context.get(), &reply);
+    v1::UploadChunk chunk;
+    chunk.set_sha256(begin.sha256());
+    chunk.set_release_version(version);
+    chunk.set_file_name("k3saga-agent.deb");
+    chunk.set_data("new");
+    stream->Write(chunk);
+    stream->WritesDone();
+    EXPECT_EQ(stream->Finish().error_code(), code) << version;
+  }
+  EXPECT_EQ(transfers_.named["k3saga-agent/k3saga-agent.deb"], "new");
+  v1::ReplaceAgentRequest request;
+  request.set_attempt("a1");
+  v1::ReplaceAgentReply reply;
+  ASSERT_TRUE(stub_->ReplaceAgent(Context().get(), request, &reply).ok());
+  EXPECT_EQ(reply.state(), v1::ReplaceAgentReply::RUNNING);
+}
+
 TEST_F(ServiceTest, ADownloadStartsAtItsOffset) {
   const std::string content(300'000, 'x');
   std::ofstream(folder_ / "etcd") << content << "end";
@@ -403,6 +442,8 @@ std::map<std::string, grpc::StatusCode> CallEverything(v1::Agent::Stub& stub) {
   auto run_context = context();
   codes["Run"] = stub.Run(run_context.get(), {})->Finish().error_code();
   auto download_context = context();
+  v1::ReplaceAgentReply replaced;
+  codes["ReplaceAgent"] = stub.ReplaceAgent(context().get(), {}, &replaced).error_code();
   codes["Download"] = stub.Download(download_context.get(), {})->Finish().error_code();
   return codes;
 }

@@ -53,6 +53,12 @@ TEST(Options, EveryCommandBecomesItsValue) {
   EXPECT_EQ(Get<ResumeCommand>(Parse({"resume", "x"})).rollout, "x");
   EXPECT_TRUE(Get<AbortCommand>(Parse({"abort", "--yes"})).yes);
   EXPECT_EQ(Get<RenderPlansCommand>(Parse({"plans", "render", "--to", "v1.32.0+k3s1"})).to, "v1.32.0+k3s1");
+  const auto agents = Get<AgentsUpgradeCommand>(
+      Parse({"agents", "upgrade", "a.deb", "b.deb", "--node", "s1", "--node", "w1", "--yes"}));
+  EXPECT_EQ(agents.packages, (std::vector<std::string>{"a.deb", "b.deb"}));
+  EXPECT_EQ(agents.nodes, (std::vector<std::string>{"s1", "w1"}));
+  EXPECT_TRUE(agents.yes);
+  EXPECT_FALSE(agents.during_rollout);
 }
 
 TEST(Options, FileAndOutputMayStandOnEitherSide) {

@@ -38,6 +38,7 @@ class FakeFleet final : public Fleet {
   std::vector<Asked<v1::RunRequest, RunEvents>> runs;
   std::vector<Asked<v1::CancelRequest, Done<v1::CancelReply>>> cancels;
   std::vector<Asked<v1::ListOperationsRequest, Done<v1::ListOperationsReply>>> listings;
+  std::vector<Asked<v1::ReplaceAgentRequest, Done<v1::ReplaceAgentReply>>> replacements;
   std::vector<Asked<UploadRequest, Done<v1::UploadReply>>> uploads;
   std::vector<Asked<DownloadQuestion, Done<uint64_t>>> downloads;
   std::function<void()> on_run;  // hears of every Run, before it returns
@@ -62,6 +63,10 @@ class FakeFleet final : public Fleet {
   CallHandle ListOperations(const std::string& node, const v1::ListOperationsRequest& request,
                             std::chrono::milliseconds timeout, Done<v1::ListOperationsReply> done) override {
     return Ask(listings, node, request, timeout, std::move(done));
+  }
+  CallHandle ReplaceAgent(const std::string& node, const v1::ReplaceAgentRequest& request,
+                          std::chrono::milliseconds timeout, Done<v1::ReplaceAgentReply> done) override {
+    return Ask(replacements, node, request, timeout, std::move(done));
   }
   CallHandle Upload(const std::string& node, const v1::Authority& authority, const UploadFile& file,
                     std::chrono::milliseconds timeout, Transferred moved,
