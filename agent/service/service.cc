@@ -160,11 +160,11 @@ grpc::ServerWriteReactor<v1::RunReply>* AgentService::Run(grpc::CallbackServerCo
   return stream;
 }
 
-grpc::ServerReadReactor<v1::UploadChunk>* AgentService::Upload(grpc::CallbackServerContext* context,
-                                                               v1::UploadReply* reply) {
-  auto* stream = new UploadStream(parts_.transfers, parts_.pool, reply,
-                                  [this](const v1::Authority& authority) { return Current(authority); });
-  const grpc::Status allowed = Allowed(context);
+namespace {
+
+// Whoever may not ask still gets an answer.
+template <typename Stream>
+Stream* BeginIf(const grpc::Status& allowed, Stream* stream) {
   if (allowed.ok()) {
     stream->Begin();
   } else {
@@ -173,17 +173,20 @@ grpc::ServerReadReactor<v1::UploadChunk>* AgentService::Upload(grpc::CallbackSer
   return stream;
 }
 
+}  // namespace
+
+grpc::ServerReadReactor<v1::UploadChunk>* AgentService::Upload(grpc::CallbackServerContext* context,
+                                                               v1::UploadReply* reply) {
+  auto* stream = new UploadStream(parts_.transfers, parts_.pool, reply,
+                                  [this](const v1::Authority& authority) { return Current(authority); });
+  return BeginIf(Allowed(context), stream);
+}
+
 grpc::ServerWriteReactor<v1::DownloadChunk>* AgentService::Download(grpc::CallbackServerContext* context,
                                                                     const v1::DownloadRequest* request) {
   auto* stream = new DownloadStream(parts_.transfers, parts_.pool, *request,
                                     [this](const v1::Authority& authority) { return Current(authority); });
-  const grpc::Status allowed = Allowed(context);
-  if (allowed.ok()) {
-    stream->Begin();
-  } else {
-    stream->Finish(allowed);
-  }
-  return stream;
+  return BeginIf(Allowed(context), stream);
 }
 
 }  // namespace k3saga::service

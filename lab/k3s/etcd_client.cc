@@ -143,16 +143,25 @@ absl::StatusOr<Store::Page> EtcdStore::List(const std::string& prefix, const std
   return page;
 }
 
+namespace {
+
+// A transaction that succeeds only while the key has the expected revision, if any is.
+etcdserverpb::TxnRequest OnlyIf(const std::string& key, std::optional<int64_t> expected) {
+  etcdserverpb::TxnRequest request;
+  if (!expected.has_value()) return request;
+  Compare* compare = request.add_compare();
+  compare->set_key(key);
+  compare->set_target(Compare::MOD);
+  compare->set_result(Compare::EQUAL);
+  compare->set_mod_revision(*expected);
+  return request;
+}
+
+}  // namespace
+
 absl::StatusOr<int64_t> EtcdStore::Put(const std::string& key, const std::string& value,
                                        std::optional<int64_t> expected) {
-  etcdserverpb::TxnRequest request;
-  if (expected.has_value()) {
-    Compare* compare = request.add_compare();
-    compare->set_key(key);
-    compare->set_target(Compare::MOD);
-    compare->set_result(Compare::EQUAL);
-    compare->set_mod_revision(*expected);
-  }
+  etcdserverpb::TxnRequest request = OnlyIf(key, expected);
   etcdserverpb::PutRequest* put = request.add_success()->mutable_request_put();
   put->set_key(key);
   put->set_value(value);
@@ -162,14 +171,7 @@ absl::StatusOr<int64_t> EtcdStore::Put(const std::string& key, const std::string
 }
 
 absl::StatusOr<int64_t> EtcdStore::Delete(const std::string& key, std::optional<int64_t> expected) {
-  etcdserverpb::TxnRequest request;
-  if (expected.has_value()) {
-    Compare* compare = request.add_compare();
-    compare->set_key(key);
-    compare->set_target(Compare::MOD);
-    compare->set_result(Compare::EQUAL);
-    compare->set_mod_revision(*expected);
-  }
+  etcdserverpb::TxnRequest request = OnlyIf(key, expected);
   request.add_success()->mutable_request_delete_range()->set_key(key);
   K3SAGA_ASSIGN_OR_RETURN(etcdserverpb::TxnResponse response, client_->Txn(request, kStoreDeadline));
   if (!response.succeeded()) return absl::AbortedError(key);
