@@ -20,6 +20,8 @@ struct Parsed {
   CheckCommand check;
   PlanCommand plan;
   UpgradeCommand upgrade;
+  RollbackCommand rollback;
+  RestoreCommand restore;
   StatusCommand status;
   HistoryCommand history;
   ExportCommand export_events;
@@ -117,6 +119,12 @@ void AddReadingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   exported->callback([&] { command = parsed.export_events; });
 }
 
+void AddConsent(CLI::App* command, WayBackConsent& consent) {
+  command->add_flag("-y,--yes", consent.yes, "do not ask before it starts");
+  command->add_flag("--accept-data-loss", consent.accept_data_loss,
+                    "agree that writes since the backup are lost, where the datastore goes back");
+}
+
 void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   CLI::App* upgrade = app.add_subcommand("upgrade", "upgrade the whole cluster");
   upgrade
@@ -125,6 +133,18 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   upgrade->add_flag("-y,--yes", parsed.upgrade.yes, "do not ask before it starts");
   upgrade->add_flag("--allow-outage", parsed.upgrade.allow_outage, kAllowOutage);
   upgrade->callback([&] { command = parsed.upgrade; });
+
+  CLI::App* rollback = app.add_subcommand(
+      "rollback", "undo an upgrade: kept binaries go back, over a minor version the datastore with them");
+  rollback->add_option("ROLLOUT", parsed.rollback.rollout, "which upgrade, by its id; otherwise the last");
+  AddConsent(rollback, parsed.rollback.consent);
+  rollback->add_flag("--allow-outage", parsed.rollback.consent.allow_outage, kAllowOutage);
+  rollback->callback([&] { command = parsed.rollback; });
+  CLI::App* restore =
+      app.add_subcommand("restore", "bring the datastore back from a backup, on every server");
+  restore->add_option("--backup", parsed.restore.backup, "its id, as `k3saga backups` lists it")->required();
+  AddConsent(restore, parsed.restore.consent);
+  restore->callback([&] { command = parsed.restore; });
 
   CLI::App* pause = app.add_subcommand("pause", "start nothing new; what runs is let finish");
   pause->callback([&] { command = PauseCommand{}; });

@@ -39,6 +39,20 @@ struct UpgradeCommand {
   bool yes = false;
   bool allow_outage = false;
 };
+// What a rollback or restore was agreed to beforehand.
+struct WayBackConsent {
+  bool yes = false;
+  bool allow_outage = false;
+  bool accept_data_loss = false;
+};
+struct RollbackCommand {
+  std::string rollout;  // "" = the last upgrade
+  WayBackConsent consent;
+};
+struct RestoreCommand {
+  std::string backup;
+  WayBackConsent consent;
+};
 struct StatusCommand {
   std::string rollout;  // "" = the unfinished one, else the last
   bool watch = false;
@@ -70,8 +84,8 @@ struct AgentsUpgradeCommand {
 
 using AnyCommand =
     std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand, CheckCommand,
-                 PlanCommand, UpgradeCommand, StatusCommand, HistoryCommand, ExportCommand, PauseCommand,
-                 ResumeCommand, AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
+                 PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand, StatusCommand, HistoryCommand,
+                 ExportCommand, PauseCommand, ResumeCommand, AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
 
 struct Options {
   std::string cluster_file;

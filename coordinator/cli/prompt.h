@@ -10,4 +10,7 @@ namespace k3saga::cli {
 // is a terminal.
 bool Confirm(const Console& console, std::string_view question);
 
+// The same for what cannot be undone: only the cluster's own name is a yes.
+bool ConfirmByName(const Console& console, std::string_view cluster);
+
 }  // namespace k3saga::cli

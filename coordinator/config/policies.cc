@@ -153,6 +153,11 @@ void ReadBackupPolicy(yaml::Section section, v1::BackupPolicy* policy) {
   policy->set_enabled(section.Bool("enabled", policy->enabled()));
   policy->set_keep(static_cast<uint32_t>(section.Number("keep", policy->keep(), 1, 1000)));
   policy->set_copy_to(section.Text("copy_to", policy->copy_to()));
+  policy->set_restore_on_failure(section.Bool("restore_on_failure", policy->restore_on_failure()));
+  if (policy->restore_on_failure() && !policy->enabled()) {
+    section.AddProblem("restore_on_failure",
+                       "expected false where backup.enabled is false: there is nothing to restore");
+  }
   yaml::Section velero = section.Child("velero");
   for (std::string& name : velero.Texts("namespaces")) policy->add_velero_namespaces(std::move(name));
   velero.Finish();

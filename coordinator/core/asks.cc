@@ -1,11 +1,13 @@
 #include "coordinator/core/asks.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 
 #include <utility>
 
 #include "coordinator/core/pick.h"
 #include "coordinator/core/rules/cluster.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -17,6 +19,8 @@ constexpr uint32_t kBackupSeconds = 600;
 constexpr uint32_t kMargin = 60;  // for the way there and back, above what the agent gives itself
 constexpr uint32_t kDefaultHealthSeconds = 300;
 constexpr uint32_t kDefaultDrainSeconds = 300;
+constexpr uint32_t kStopSeconds = 120;
+constexpr uint32_t kVeleroSeconds = 1800;
 
 void AskNode(Moves& moves, const NodeState& node, v1::OperationSpec spec, uint32_t deadline_seconds) {
   const uint32_t attempt = node.attempts[spec.verb_case()] + 1u;
@@ -162,8 +166,10 @@ void AskPutBack(Moves& moves, const NodeState& node) {
   const uint32_t seconds = HealthTimeoutSeconds(moves.state, node);
   v1::OperationSpec spec;
   v1::PutBackSpec& put_back = *spec.mutable_put_back();
+  put_back.set_rollout(moves.state.plan().undoes());
   put_back.set_deadline_seconds(seconds);
-  *put_back.mutable_last_check() = LastCheckOf(moves.state, node);
+  put_back.set_leave_stopped(node.stopped);
+  if (!node.stopped) *put_back.mutable_last_check() = LastCheckOf(moves.state, node);
   AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
 }
 
@@ -188,12 +194,61 @@ void AskAwait(Moves& moves, const NodeState& node) {
   v1::OperationSpec spec;
   v1::AwaitNodeSpec& await = *spec.mutable_await_node();
   await.set_node(node.name());
-  await.set_version(node.going_back ? node.plan->from_version() : moves.state.plan().to_version());
+  await.set_version(TargetOf(moves.state, node));
   await.set_deadline_seconds(seconds);
   // A second install may find what the first one's kubelet said.
   await.set_version_is_news(!node.going_back && node.installs == 1 &&
                             node.plan->from_version() != moves.state.plan().to_version());
   AskAnyServer(moves, node, std::move(spec), seconds + kMargin);
+}
+
+void AskStop(Moves& moves, const NodeState& server) {
+  v1::OperationSpec spec;
+  spec.mutable_stop()->set_deadline_seconds(kStopSeconds);
+  AskNode(moves, server, std::move(spec), kStopSeconds + kMargin);
+}
+
+void AskRestoreDatastore(Moves& moves, const NodeState& server, const v1::BackupResult& backup) {
+  const uint32_t seconds = HealthTimeoutSeconds(moves.state, server);
+  v1::OperationSpec spec;
+  v1::RestoreDatastoreSpec& restore = *spec.mutable_restore_datastore();
+  restore.set_backup_id(backup.id());
+  restore.set_sha256(backup.sha256());
+  restore.set_deadline_seconds(seconds);
+  AskNode(moves, server, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskRejoin(Moves& moves, const NodeState& peer, const NodeState& restored) {
+  const uint32_t seconds = HealthTimeoutSeconds(moves.state, peer);
+  v1::OperationSpec spec;
+  spec.mutable_rejoin()->set_deadline_seconds(seconds);
+  spec.mutable_rejoin()->set_server_url(restored.plan->api_url());
+  AskNode(moves, peer, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskRestart(Moves& moves, const NodeState& node) {
+  const uint32_t seconds = HealthTimeoutSeconds(moves.state, node);
+  v1::OperationSpec spec;
+  spec.mutable_restart()->set_deadline_seconds(seconds);
+  AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
+}
+
+void AskVeleroBackup(Moves& moves, const NodeState& about) {
+  const v1::Plan& plan = moves.state.plan();
+  v1::OperationSpec spec;
+  v1::VeleroBackupSpec& backup = *spec.mutable_velero_backup();
+  // A name of the Kubernetes API: no "+" in it.
+  backup.set_name("pre-upgrade-" + absl::StrReplaceAll(plan.to_version(), {{"+", "-"}}));
+  *backup.mutable_namespaces() = plan.policies().backup().velero_namespaces();
+  backup.set_deadline_seconds(kVeleroSeconds);
+  AskAnyServer(moves, about, std::move(spec), kVeleroSeconds + kMargin);
+}
+
+void AskVeleroRestore(Moves& moves, const NodeState& restored, const std::string& backup) {
+  v1::OperationSpec spec;
+  spec.mutable_velero_restore()->set_backup(backup);
+  spec.mutable_velero_restore()->set_deadline_seconds(kVeleroSeconds);
+  AskAnyServer(moves, restored, std::move(spec), kVeleroSeconds + kMargin);
 }
 
 }  // namespace k3saga::core

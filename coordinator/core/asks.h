@@ -21,6 +21,14 @@ void AskApplyRemedies(Moves& moves);
 void AskRemoveRemedies(Moves& moves);
 // Ready at the version it should run now.
 void AskAwait(Moves& moves, const NodeState& node);
+void AskStop(Moves& moves, const NodeState& server);
+void AskRestoreDatastore(Moves& moves, const NodeState& server, const v1::BackupResult& backup);
+void AskRejoin(Moves& moves, const NodeState& peer, const NodeState& restored);
+void AskRestart(Moves& moves, const NodeState& node);
+// Of the namespaces that the policy names; asked of any server.
+void AskVeleroBackup(Moves& moves, const NodeState& about);
+// Asked of any server; it is about the one that was restored.
+void AskVeleroRestore(Moves& moves, const NodeState& restored, const std::string& backup);
 
 // An install's own deadline, by policy.
 uint32_t HealthTimeoutSeconds(const State& state, const NodeState& node);

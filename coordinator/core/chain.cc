@@ -2,6 +2,7 @@
 
 #include "coordinator/core/asks.h"
 #include "coordinator/core/retry.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -55,7 +56,7 @@ Verdict TakeForward(Moves& moves, const NodeState& node) {
   } else {
     Verdict verdict = Judge(moves.rules, state, {node, Act::kTouch, Direction::kForward});
     if (!verdict.empty()) return verdict;
-    AskInstall(moves, node);
+    IsWayBack(state.plan()) ? AskPutBack(moves, node) : AskInstall(moves, node);
   }
   return {};
 }
@@ -77,7 +78,7 @@ void FinishMoved(Moves& moves, const NodeState& node) {
   const bool await = !node.awaited && (!as_found || node.plan->left_cordoned());
   if (await && node.plan->runs_kubelet()) return AskAwait(moves, node);
   if (!Uncordoned(moves, node)) return;
-  moves.Finish(node, as_found ? v1::NodeFinished::UNCHANGED : v1::NodeFinished::UPGRADED);
+  moves.Finish(node, as_found ? v1::NodeFinished::UNCHANGED : GoalResult(moves.state));
 }
 
 void FinishBack(Moves& moves, const NodeState& node) {
@@ -100,8 +101,8 @@ bool LeftBroken(const NodeState& node) {
 
 void FailWorker(Moves& moves, const NodeState& node) {
   if (LeftBroken(node)) {
-    const bool put_back =
-        moves.state.policies().workers().on_failure() == v1::ON_FAILURE_PUT_BACK && !node.going_back;
+    const bool put_back = moves.state.policies().workers().on_failure() == v1::ON_FAILURE_PUT_BACK &&
+                          !node.going_back && !IsWayBack(moves.state.plan());
     if (put_back && TakeBack(moves, node).empty()) return;
     return moves.Finish(node, v1::NodeFinished::FAILED, node.reason);
   }
@@ -117,7 +118,7 @@ void BackOut(Moves& moves, const NodeState& node, const v1::Reason& reason) {
 void KeepClaims(Moves& moves) {
   for (const NodeState& node : moves.state.nodes) {
     if (node.claimed || ClaimGivenUp(node) || node.open_claim != 0 || node.open_timer != 0) continue;
-    if (node.finished() && !node.server) continue;
+    if (node.finished() && !node.server && !moves.state.restores) continue;
     if (node.must_wait && ClaimFailed(node)) {
       moves.Pause(node, RetryPauseMs(node.attempts[Verb::kClaim]));
     } else {

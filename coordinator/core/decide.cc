@@ -27,6 +27,18 @@ void DecideStep(Moves& moves) {
       return Verify(moves);
     case v1::STEP_RESTORE_FROM_BACKUP:
       return RestoreFromBackup(moves);
+    case v1::STEP_PUT_BACK_WORKERS:
+      return PutBackWorkers(moves);
+    case v1::STEP_PUT_BACK_SERVERS:
+      return PutBackServers(moves);
+    case v1::STEP_STOP_SERVERS:
+      return StopServers(moves);
+    case v1::STEP_RESTORE_DATASTORE:
+      return RestoreDatastore(moves);
+    case v1::STEP_REJOIN_SERVERS:
+      return RejoinServers(moves);
+    case v1::STEP_RESTART_WORKERS:
+      return RestartWorkers(moves);
     case v1::STEP_CLEAN_UP:
       return CleanUp(moves);
     default:

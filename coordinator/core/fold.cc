@@ -64,6 +64,8 @@ absl::Status FoldCreated(const v1::Event& event, State& state) {
     Join(node, state.tally);
     state.nodes.push_back(std::move(node));
   }
+  const v1::Plan& plan = roster->plan();
+  state.restores = plan.kind() != v1::Plan::UPGRADE && plan.has_restore_from();
   state.roster = std::move(roster);
   state.holder = event.created().holder();
   state.epoch = event.created().epoch();
@@ -127,24 +129,52 @@ absl::Status FoldStep(const v1::StepEntered& entered, int64_t unix_ms, uint64_t 
   state.steps.push_back({entered.step(), entered.because(), unix_ms, 0});
   state.step = entered.step();
   state.last_change = now;
+  // An upgrade enters this step only as compensation past the point of no return.
+  const bool compensates = state.plan().kind() == v1::Plan::UPGRADE;
+  if (entered.step() == v1::STEP_PUT_BACK_WORKERS && compensates) state.restores = true;
   if (state.stop.code() == v1::REASON_UNSPECIFIED) state.stop = entered.because();
   Progress(state);
   return absl::OkStatus();
 }
 
-void IssueTouch(Verb verb, uint64_t now, NodeState& node, State& state) {
-  node.installs += verb == Verb::kInstall ? 1 : 0;
-  node.going_back = verb == Verb::kPutBack;
+// Whatever was proved of its process is about another one from here on.
+void ForgetProcess(uint64_t now, NodeState& node, State& state) {
   node.failed = false;
   node.awaited = false;
-  if (node.fate != Fate::kTouching) node.fate_before = node.fate;
-  node.fate = Fate::kTouching;
-  node.touch_order = ++state.touches;
-  node.attempts[Verb::kMoveLeader] = 0;
   node.main_pid = 0;
   node.was_ready = false;
   node.crashed_at = 0;
   if (node.server) state.last_change = now;
+}
+
+void IssueTouch(Verb verb, uint64_t now, NodeState& node, State& state) {
+  const bool upgrade = state.plan().kind() == v1::Plan::UPGRADE;
+  node.installs += verb == Verb::kInstall ? 1 : 0;
+  node.going_back = verb == Verb::kPutBack && upgrade;  // for other plans it is the way forward
+  if (node.fate != Fate::kTouching) node.fate_before = node.fate;
+  node.fate = Fate::kTouching;
+  node.touch_order = ++state.touches;
+  node.attempts[Verb::kMoveLeader] = 0;
+  state.resetting = state.resetting || node.stopped;
+  ForgetProcess(now, node, state);
+}
+
+// What the datastore's way back does to a node's k3s beside swapping its files.
+void IssueRestoring(Verb verb, uint64_t now, NodeState& node, State& state) {
+  ++state.touches;
+  if (verb == Verb::kStop) node.stopped = false;  // until it is known
+  if (verb == Verb::kRestoreDatastore) state.resetting = state.data_restored = true;
+  ForgetProcess(now, node, state);
+}
+
+bool Touches(Verb verb) { return verb == Verb::kInstall || verb == Verb::kPutBack; }
+bool Restoring(Verb verb) {
+  return verb == Verb::kStop || verb == Verb::kRestoreDatastore || verb == Verb::kRejoin ||
+         verb == Verb::kRestart;
+}
+bool Begins(Verb verb, const State& state) {
+  if (verb == Verb::kCordon || verb == Verb::kDrain || verb == Verb::kInstall || Restoring(verb)) return true;
+  return verb == Verb::kPutBack && state.plan().kind() != v1::Plan::UPGRADE;
 }
 
 // Claims and their release run beside whatever else happens to the node; everything else is the node's chain.
@@ -167,12 +197,12 @@ absl::Status IssueToNode(const v1::OperationIssued& issued, uint64_t now, State&
     return absl::OkStatus();
   }
   node->verb = verb;
-  if (verb == Verb::kCordon || verb == Verb::kDrain || verb == Verb::kInstall) node->begun = true;
+  if (Begins(verb, state)) node->begun = true;
   if (verb == Verb::kCordon) node->cordon = Cordon::kUnknown;
-  if (verb == Verb::kInstall || verb == Verb::kPutBack) IssueTouch(verb, now, *node, state);
+  if (Touches(verb)) IssueTouch(verb, now, *node, state);
+  if (Restoring(verb)) IssueRestoring(verb, now, *node, state);
   if (verb == Verb::kMoveLeader) state.last_change = now;
-  if (verb == Verb::kCordon || verb == Verb::kDrain || verb == Verb::kInstall || verb == Verb::kPutBack)
-    Progress(state);
+  if (Begins(verb, state) || Touches(verb)) Progress(state);
   return absl::OkStatus();
 }
 
@@ -234,7 +264,7 @@ absl::Status FoldProbe(const v1::ProbeIssued& probe, uint64_t now, State& state)
 
 // A server that nobody touched and that is another process than before, or not ready any more, has crashed.
 void NoteCrash(const v1::ServerProof& proof, uint64_t now, NodeState& server) {
-  if (!proof.reachable() || server.fate == Fate::kTouching) return;
+  if (!proof.reachable() || server.fate == Fate::kTouching || server.stopped) return;
   const bool another =
       server.main_pid != 0 && proof.main_pid() != 0 &&
       (proof.main_pid() != server.main_pid || proof.main_start_ticks() != server.main_start_ticks);

@@ -24,6 +24,7 @@ struct PlanRequest {
   std::vector<KnownTrouble> known_trouble;
   bool consent_outage =
       false;  // the user agreed that quorum or API may be lost by design (one or two servers)
+  bool consent_data_loss = false;  // and that writes since the backup may be lost
 };
 
 struct PlanOutcome {

@@ -44,7 +44,12 @@ bool FailureMayPass(Verb verb, v1::ReasonCode code) {
     case Verb::kPutBack:
     case Verb::kApplyManifests:
     case Verb::kRemoveManifests:
-      return code != v1::NOT_KEPT && code != v1::UNKNOWN_ACTION;
+    case Verb::kStop:
+    case Verb::kRestoreDatastore:
+    case Verb::kRejoin:
+    case Verb::kRestart:
+    case Verb::kVeleroRestore:
+      return code != v1::NOT_KEPT && code != v1::UNKNOWN_ACTION && code != v1::BACKUP_UNUSABLE;
     case Verb::kDrain:
     case Verb::kAwaitNode:
       // The server that was asked is in trouble, not the node it was asked about.

@@ -8,8 +8,10 @@ namespace k3saga::core {
 namespace {
 
 // What an install or put-back left the node like.
-Fate FateAfter(Verb verb, const v1::Outcome& outcome, Fate before) {
-  if (outcome.code() == v1::Outcome::SUCCEEDED) return verb == Verb::kInstall ? Fate::kMoved : Fate::kBack;
+Fate FateAfter(const NodeState& node, const v1::Outcome& outcome, bool upgrade) {
+  const Fate before = node.fate_before;
+  const bool is_goal = node.verb == Verb::kInstall || !upgrade;
+  if (outcome.code() == v1::Outcome::SUCCEEDED) return is_goal ? Fate::kMoved : Fate::kBack;
   if (outcome.code() == v1::Outcome::UNKNOWN) return Fate::kUnknown;
   if (outcome.node_state() == v1::Outcome::PUT_BACK) return Fate::kBack;
   if (outcome.node_state() != v1::Outcome::UNTOUCHED) return Fate::kBroken;
@@ -18,12 +20,16 @@ Fate FateAfter(Verb verb, const v1::Outcome& outcome, Fate before) {
   return never_changed ? Fate::kAsFound : before;
 }
 
-void SettleTouch(Verb verb, const v1::Outcome& outcome, NodeState& node) {
-  node.fate = FateAfter(verb, outcome, node.fate_before);
+void ForgetProcess(NodeState& node) {
   node.awaited = false;
   node.main_pid = 0;
   node.was_ready = false;
   node.crashed_at = 0;
+}
+
+void SettleTouch(const v1::Outcome& outcome, bool upgrade, NodeState& node) {
+  node.fate = FateAfter(node, outcome, upgrade);
+  ForgetProcess(node);
   if (outcome.reason().code() == v1::NOT_STAGED) node.staged = false;
 }
 
@@ -52,8 +58,8 @@ void SettleClaim(Next next, const v1::Outcome& outcome, NodeState& node) {
                            "bring the agent back and run the upgrade again");
 }
 
-// What succeeded, or was given up, in the words of each verb.
-void SettleVerb(Verb verb, Next next, const v1::Outcome& outcome, NodeState& node) {
+// What succeeded, or was given up, in the words of each verb. `upgrade`: the plan's kind.
+void SettleVerb(Verb verb, Next next, const v1::Outcome& outcome, bool upgrade, NodeState& node) {
   const bool done = next == Next::kDone;
   switch (verb) {
     case Verb::kClaim:
@@ -78,7 +84,17 @@ void SettleVerb(Verb verb, Next next, const v1::Outcome& outcome, NodeState& nod
       return;
     case Verb::kInstall:
     case Verb::kPutBack:
-      return SettleTouch(verb, outcome, node);
+      return SettleTouch(outcome, upgrade, node);
+    case Verb::kStop:
+      node.stopped = done;
+      return ForgetProcess(node);
+    case Verb::kRestoreDatastore:
+    case Verb::kRejoin:
+    case Verb::kRestart:
+      // A server is restarted where its datastore was not replaced after all.
+      node.restored = node.restored || (done && (verb != Verb::kRestart || !node.server));
+      node.stopped = node.stopped && !done;
+      return ForgetProcess(node);
     case Verb::kAwaitNode:
       node.awaited = done;
       return;
@@ -91,7 +107,13 @@ void SettleVerb(Verb verb, Next next, const v1::Outcome& outcome, NodeState& nod
 // own words.
 bool FailsNode(Verb verb) {
   return verb != Verb::kReleaseClaim && verb != Verb::kDropStaged && verb != Verb::kClaim &&
-         verb != Verb::kUncordon;
+         verb != Verb::kUncordon && verb != Verb::kVeleroRestore;
+}
+
+void SettleVeleroRestore(Next next, const v1::Outcome& outcome, State& state) {
+  if (next == Next::kRetry) return;
+  state.velero_restored = true;
+  if (next == Next::kGiveUp) state.velero_failure = outcome.reason();
 }
 
 void SettleBackup(const v1::OperationIssued& issued, Next next, const v1::Outcome& outcome, State& state) {
@@ -144,7 +166,10 @@ void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint6
 
   NodeEdit node(state, index);
   if (node->open_operation == issued.sequence()) node->open_operation = 0;
-  SettleVerb(verb, next, outcome, *node);
+  SettleVerb(verb, next, outcome, state.plan().kind() == v1::Plan::UPGRADE, *node);
+  if (verb == Verb::kVeleroBackup && next == Next::kDone)
+    state.velero_backup = issued.spec().velero_backup().name();
+  if (verb == Verb::kVeleroRestore) SettleVeleroRestore(next, outcome, state);
   if (ClaimLost(outcome)) {
     node->claimed = false;
     node->attempts[Verb::kClaim] = 0;

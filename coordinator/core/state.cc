@@ -23,6 +23,14 @@ Phase PhaseOfVerb(Verb verb) {
       return Phase::kPuttingBack;
     case Verb::kAwaitNode:
       return Phase::kAwaiting;
+    case Verb::kStop:
+      return Phase::kStopping;
+    case Verb::kRestoreDatastore:
+      return Phase::kRestoring;
+    case Verb::kRejoin:
+      return Phase::kRejoining;
+    case Verb::kRestart:
+      return Phase::kRestarting;
     default:
       return Phase::kPending;
   }
@@ -38,6 +46,8 @@ Phase PhaseOfResult(v1::NodeFinished::Result result) {
       return Phase::kPutBack;
     case v1::NodeFinished::SKIPPED:
       return Phase::kSkipped;
+    case v1::NodeFinished::RETURNED:
+      return Phase::kReturned;
     default:
       return Phase::kFailed;
   }
@@ -50,6 +60,7 @@ Phase PhaseOf(const NodeState& node) {
     const Phase phase = PhaseOfVerb(node.verb);
     if (phase != Phase::kPending) return phase;
   }
+  if (node.stopped && !node.failed) return Phase::kStopped;
   if (node.finished()) return PhaseOfResult(node.result);
   if (node.open_timer != 0) return Phase::kWaitingToRetry;
   if (node.open_claim != 0 && !node.begun) return Phase::kClaiming;

@@ -52,6 +52,8 @@ struct NodeState {
   Fate fate_before = Fate::kAsFound;  // what an outcome that touched nothing leaves it at
   bool going_back = false;            // being put back, or put back
   bool awaited = false;               // its Node object was seen Ready at the version it should run
+  bool stopped = false;               // its k3s was stopped, and stays so until the datastore is back
+  bool restored = false;              // serves the restored datastore; a worker: was restarted since
   bool failed = false;                // its chain gave up; `reason` says why
   uint32_t touch_order = 0;           // 1 for the first node touched in this rollout, 2, ...; 0: never
   uint32_t installs = 0;              // Install operations issued
@@ -97,9 +99,15 @@ enum class Phase : uint8_t {
   kUncordoning,
   kPuttingBack,
   kWaitingToRetry,
+  kStopping,
+  kStopped,
+  kRestoring,
+  kRejoining,
+  kRestarting,
   kUpgraded,
   kUnchanged,
   kPutBack,
+  kReturned,
   kFailed,
   kSkipped,
 };
@@ -125,7 +133,7 @@ struct Tally {
   uint32_t workers = 0;
   uint32_t workers_to_upgrade = 0;  // not at the target when the rollout began
   uint32_t workers_in_flight = 0;
-  uint32_t workers_upgraded = 0;     // by this rollout, verified
+  uint32_t workers_upgraded = 0;     // by this rollout (a rollback: put back), verified
   uint32_t workers_failed = 0;       // finished as FAILED or PUT_BACK
   uint32_t workers_unavailable = 0;  // in flight, unknown, left broken, or unavailable before and still so
 };
@@ -209,6 +217,16 @@ struct State {
   bool past_return = false;
   std::string past_return_because;
 
+  // The datastore comes back from a backup: by plan, or as compensation past the point of no return.
+  bool restores = false;
+  // Files of a stopped server, or its datastore, were asked to be replaced: from here on the only way is to
+  // the end.
+  bool resetting = false;
+  bool data_restored = false;    // the datastore is another one: members have new ids
+  std::string velero_backup;     // of Velero's own, taken before the first change; "": none
+  bool velero_restored = false;  // or given up, with a reason
+  v1::Reason velero_failure;
+
   // Why nothing moves; empty when something does.
   std::string held_node;
   std::vector<v1::Reason> held;
@@ -216,7 +234,7 @@ struct State {
   uint64_t gate_timer = 0;  // the open timer behind that wait
 
   v1::Reason stop;          // why the rollout left the way forward; code 0: it did not
-  uint32_t touches = 0;     // installs and put-backs issued
+  uint32_t touches = 0;     // operations issued that stop or start a k3s
   uint64_t last_touch = 0;  // event number of the last outcome of one on a server
 
   v1::RolloutEnded::Result result = v1::RolloutEnded::RESULT_UNSPECIFIED;

@@ -10,6 +10,7 @@
 #include "coordinator/core/remedies.h"
 #include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -79,6 +80,25 @@ bool ServerFailed(const State& state) {
   return FailedServer(state) != nullptr && UnclaimedServer(state) == nullptr;
 }
 
+v1::Step WayOutPastReturn(const State& state) {
+  const bool agreed = state.past_return && state.plan().consent_data_loss() &&
+                      state.policies().servers().on_failure() == v1::ON_FAILURE_PUT_BACK;
+  const RestoreSource source = RestoreSourceOf(state);
+  const bool possible = source.backup != nullptr && source.server != nullptr &&
+                        state.plan().datastore() != v1::DATASTORE_EXTERNAL;
+  return agreed && possible ? v1::STEP_PUT_BACK_WORKERS : v1::STEP_CLEAN_UP;
+}
+
+v1::Reason ReasonPastReturn(const State& state, const v1::Reason& because) {
+  if (!state.past_return || WayOutPastReturn(state) != v1::STEP_CLEAN_UP) return because;
+  v1::Reason reason = because;
+  const std::string command = absl::StrCat("k3saga rollback ", state.rollout());
+  reason.set_remedy(absl::StrCat(
+      reason.remedy(), reason.remedy().empty() ? "" : "; or ",
+      "go back to the old release with its datastore, which loses what was written since: ", command));
+  return reason;
+}
+
 bool WindDown(Moves& moves, const v1::Reason& because) {
   bool none = true;
   for (const NodeState& node : moves.state.nodes) {
@@ -125,6 +145,9 @@ void AnswerRefusal(Moves& moves, const NodeState& node, const Verdict& verdict) 
     case v1::ABORTED_BY_USER:
     case v1::CLAIM_MISSING:
     case v1::ANOTHER_SERVER_OPEN:
+    case v1::WORKERS_FIRST:
+    case v1::SERVER_STILL_RUNS:
+    case v1::RESTORED_FIRST:
       return moves.Hold(node.name(), verdict);
     case v1::EXTERNAL_GATE_CLOSED:
       return moves.HoldAndLookAgain(node.name(), verdict, kGateAgainMs);

@@ -11,6 +11,11 @@ v1::Reason StopReason(const State& state);
 // A server's own install or its Node failed, and every server still obeys us: what compensation is for.
 bool ServerFailed(const State& state);
 
+// Where a failed server leads once binaries alone do not lead back: to the datastore's restore where that was
+// agreed to, otherwise out, and the reason names the command that would do it.
+v1::Step WayOutPastReturn(const State& state);
+v1::Reason ReasonPastReturn(const State& state, const v1::Reason& because);
+
 // Lets every node that was begun come to its end: what was touched goes on, what was only begun is undone.
 // True when none is left.
 bool WindDown(Moves& moves, const v1::Reason& because);

@@ -15,7 +15,8 @@ void Count(const NodeState& node, uint32_t step, Tally& tally) {
   count(tally.workers, true);
   count(tally.workers_to_upgrade, !node.plan->at_target());
   count(tally.workers_in_flight, node.in_flight());
-  count(tally.workers_upgraded, node.result == v1::NodeFinished::UPGRADED);
+  count(tally.workers_upgraded,
+        node.result == v1::NodeFinished::UPGRADED || node.result == v1::NodeFinished::RETURNED);
   count(tally.workers_failed,
         node.result == v1::NodeFinished::FAILED || node.result == v1::NodeFinished::PUT_BACK);
   count(tally.workers_unavailable, Unavailable(node));

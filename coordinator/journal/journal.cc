@@ -26,6 +26,7 @@ RolloutSummary Summarize(const std::vector<v1::Event>& events) {
       case v1::Event::kCreated:
         summary.rollout = event.created().rollout();
         summary.cluster = event.created().plan().cluster();
+        summary.kind = event.created().plan().kind();
         summary.from_version = event.created().plan().from_version();
         summary.to_version = event.created().plan().to_version();
         summary.holder = event.created().holder();

@@ -16,6 +16,7 @@ namespace k3saga::journal {
 struct RolloutSummary {
   std::string rollout;
   std::string cluster;
+  v1::Plan::Kind kind = v1::Plan::UPGRADE;
   std::string from_version;
   std::string to_version;
   std::string holder;  // who runs or ran it last

@@ -89,6 +89,7 @@ Json RolloutJson(const Model& model) {
                        {"sha256", backup.result.sha256()}});
   }
   return {{"rollout", model.rollout},
+          {"kind", KindWord(model.kind)},
           {"cluster", model.cluster},
           {"from", model.from},
           {"to", model.to},
@@ -128,10 +129,17 @@ Json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& w
                {"refusals", ReasonsJson(outcome.refusals)}};
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return json;
   const v1::Plan& plan = outcome.plan;
+  json["kind"] = KindWord(plan.kind());
   json["cluster"] = plan.cluster();
   json["from"] = plan.from_version();
   json["to"] = plan.to_version();
   json["datastore"] = DatastoreWord(plan.datastore());
+  if (plan.has_restore_from()) {
+    json["undoes"] = plan.undoes();
+    json["restore"] = {{"backup", plan.restore_from().id()},
+                       {"node", plan.restore_on()},
+                       {"loses_writes_since", Utc(plan.restore_taken_unix_ms())}};
+  }
   json["notices"] = ReasonsJson({plan.notices().begin(), plan.notices().end()});
   Json list = Json::array();
   for (const core::Wave& wave : waves) {
@@ -148,6 +156,7 @@ Json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& w
     nodes.push_back({{"name", node.name()},
                      {"role", RoleWord(node.role())},
                      {"version", node.from_version()},
+                     {"to", node.to_version().empty() ? plan.to_version() : node.to_version()},
                      {"at_target", node.at_target()},
                      {"was_cordoned", node.was_cordoned()},
                      {"was_available", node.was_available()}});
@@ -160,6 +169,7 @@ Json HistoryJson(const std::vector<RolloutRow>& rows) {
   Json rollouts = Json::array();
   for (const RolloutRow& row : rows) {
     rollouts.push_back({{"rollout", row.rollout},
+                        {"kind", row.kind},
                         {"from", row.from},
                         {"to", row.to},
                         {"state", row.state == "not finished" ? "not_finished" : row.state},

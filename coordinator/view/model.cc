@@ -5,18 +5,17 @@
 #include <algorithm>
 
 #include "common/reason.h"
+#include "coordinator/core/way.h"
 #include "coordinator/view/words.h"
 
 namespace k3saga::view {
 namespace {
 
-constexpr v1::Step kForwardSteps[] = {v1::STEP_PREFLIGHT,       v1::STEP_STAGE_RELEASE,   v1::STEP_BACKUP,
-                                      v1::STEP_UPGRADE_SERVERS, v1::STEP_UPGRADE_WORKERS, v1::STEP_VERIFY};
-
 bool LeftTheWayForward(const core::State& state) {
   return state.ended() ||
          std::any_of(state.steps.begin(), state.steps.end(), [](const core::StepState& step) {
-           return step.step == v1::STEP_RESTORE_FROM_BACKUP || step.step == v1::STEP_CLEAN_UP;
+           return step.step == v1::STEP_RESTORE_FROM_BACKUP || step.step == v1::STEP_CLEAN_UP ||
+                  step.because.code() != v1::REASON_UNSPECIFIED;
          });
 }
 
@@ -46,6 +45,7 @@ void Count(const core::State& state, StepRow* row) {
                         [](const core::NodeState& node) { return node.staged || node.plan->at_target(); }));
       break;
     case v1::STEP_UPGRADE_SERVERS:
+    case v1::STEP_PUT_BACK_SERVERS:
       row->total = state.tally.servers;
       row->done = state.tally.servers_moved;
       break;
@@ -53,9 +53,38 @@ void Count(const core::State& state, StepRow* row) {
       row->total = state.tally.workers_to_upgrade;
       row->done = state.tally.workers_upgraded;
       break;
+    case v1::STEP_STOP_SERVERS:
+      if (row->standing != Standing::kRunning) break;  // they are started again later
+      row->total = state.tally.servers;
+      row->done = static_cast<uint32_t>(std::count_if(
+          state.nodes.begin(), state.nodes.end(), [](const core::NodeState& node) { return node.stopped; }));
+      break;
+    case v1::STEP_REJOIN_SERVERS:
+      row->total = state.tally.servers;
+      row->done = core::RestoredServers(state);
+      break;
+    case v1::STEP_RESTART_WORKERS:
+      row->total = state.tally.workers;
+      row->done =
+          static_cast<uint32_t>(std::count_if(state.nodes.begin() + state.servers(), state.nodes.end(),
+                                              [](const core::NodeState& node) { return node.restored; }));
+      break;
     default:
       break;
   }
+}
+
+// The part of the datastore's way back, Verify with it.
+bool IsWayBackStep(v1::Step step) { return step >= v1::STEP_PUT_BACK_WORKERS || step == v1::STEP_VERIFY; }
+
+// Of the way it is on; where a compensation took the datastore's way back, of both.
+std::vector<v1::Step> StepsToCome(const core::State& state) {
+  std::vector<v1::Step> steps = core::WayOf(state.plan());
+  if (!state.restores || core::IsWayBack(state.plan())) return steps;
+  steps.pop_back();  // both end with Verify
+  v1::Step step = v1::STEP_PUT_BACK_WORKERS;
+  for (; step != v1::STEP_CLEAN_UP; step = core::StepAfter(state, step)) steps.push_back(step);
+  return steps;
 }
 
 std::vector<StepRow> BuildSteps(const core::State& state, int64_t now_ms) {
@@ -71,23 +100,25 @@ std::vector<StepRow> BuildSteps(const core::State& state, int64_t now_ms) {
     Count(state, &row);
     rows.push_back(std::move(row));
   }
-  for (v1::Step step : kForwardSteps) {
+  for (v1::Step step : StepsToCome(state)) {
     const bool entered = std::any_of(state.steps.begin(), state.steps.end(),
                                      [step](const core::StepState& seen) { return seen.step == step; });
     if (entered) continue;
     StepRow row;
     row.step = step;
-    row.standing = LeftTheWayForward(state) ? Standing::kSkipped : Standing::kPending;
+    const bool comes =
+        state.restores && !state.ended() && state.step != v1::STEP_CLEAN_UP && IsWayBackStep(step);
+    row.standing = LeftTheWayForward(state) && !comes ? Standing::kSkipped : Standing::kPending;
     Count(state, &row);
     rows.push_back(std::move(row));
   }
   return rows;
 }
 
-std::string VersionOf(const core::NodeState& node, const v1::Plan& plan) {
+std::string VersionOf(const core::State& state, const core::NodeState& node) {
   switch (node.fate) {
     case core::Fate::kMoved:
-      return plan.to_version();
+      return core::IsWayBack(state.plan()) ? core::TargetOf(state, node) : state.plan().to_version();
     case core::Fate::kAsFound:
     case core::Fate::kBack:
       return node.plan->from_version();
@@ -103,6 +134,7 @@ Standing StandingOf(const core::NodeState& node, core::Phase phase) {
   switch (phase) {
     case core::Phase::kUpgraded:
     case core::Phase::kUnchanged:
+    case core::Phase::kReturned:
       return Standing::kDone;
     case core::Phase::kPutBack:
       return node.failed ? Standing::kFailed : Standing::kDone;
@@ -137,7 +169,7 @@ NodeRow BuildNode(const core::State& state, const core::NodeState& node, const T
   row.role = node.plan->role();
   row.phase = core::PhaseOf(node);
   row.standing = StandingOf(node, row.phase);
-  row.version = VersionOf(node, state.plan());
+  row.version = VersionOf(state, node);
   row.ours = node.cordon == core::Cordon::kOurs;
   const auto heard = telemetry.find(row.name);
   if (node.failed || row.phase == core::Phase::kFailed || row.phase == core::Phase::kPutBack ||
@@ -162,6 +194,7 @@ NodeRow BuildNode(const core::State& state, const core::NodeState& node, const T
 Model BuildModel(const core::State& state, const Telemetry& telemetry, int64_t now_ms) {
   Model model;
   model.rollout = state.rollout();
+  model.kind = state.plan().kind();
   model.cluster = state.plan().cluster();
   model.from = state.plan().from_version();
   model.to = state.plan().to_version();

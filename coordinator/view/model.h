@@ -43,6 +43,7 @@ enum class Headline : uint8_t { kRunning, kPausing, kPaused, kAborting, kEnded }
 
 struct Model {
   std::string rollout;
+  v1::Plan::Kind kind = v1::Plan::UPGRADE;
   std::string cluster;
   std::string from;
   std::string to;

@@ -173,11 +173,13 @@ std::vector<Line> NodePage(const NodeAnswer& answer) {
 }
 
 std::vector<Line> PlanPage(const v1::Plan& plan, const std::vector<core::Wave>& waves) {
-  std::vector<Line> lines = {{{plan.cluster(), Tone::kStrong},
-                              {absl::StrCat("  from ", plan.from_version(), " to ", plan.to_version(), ": ",
-                                            Counted(CountRole(plan, v1::ROLE_SERVER), "server"), ", ",
-                                            Counted(CountRole(plan, v1::ROLE_WORKER), "worker"),
-                                            ", datastore ", DatastoreWord(plan.datastore()))}}};
+  const std::string kind = plan.kind() == v1::Plan::UPGRADE ? "" : KindWord(plan.kind()) + " ";
+  std::vector<Line> lines = {
+      {{plan.cluster(), Tone::kStrong},
+       {absl::StrCat("  ", kind, "from ", plan.from_version(), " to ", plan.to_version(), ": ",
+                     Counted(CountRole(plan, v1::ROLE_SERVER), "server"), ", ",
+                     Counted(CountRole(plan, v1::ROLE_WORKER), "worker"), ", datastore ",
+                     DatastoreWord(plan.datastore()))}}};
   for (size_t i = 0; i < waves.size(); ++i) {
     const core::Wave& wave = waves[i];
     std::vector<std::string> how;
@@ -189,6 +191,15 @@ std::vector<Line> PlanPage(const v1::Plan& plan, const std::vector<core::Wave>& 
     lines.push_back({{absl::StrCat(i + 1, ". ", wave.title), Tone::kStrong},
                      {how.empty() ? "" : absl::StrCat("  (", absl::StrJoin(how, ", "), ")"), Tone::kDim}});
     for (const std::string& row : GroupByActions(wave.nodes)) lines.push_back({{absl::StrCat("   ", row)}});
+  }
+  if (plan.has_restore_from()) {
+    const std::string taken = plan.restore_taken_unix_ms() == 0
+                                  ? "it was taken"
+                                  : DateAndTime(plan.restore_taken_unix_ms(), absl::LocalTimeZone());
+    lines.push_back({{"Lost: ", Tone::kBad},
+                     {absl::StrCat("everything written to the cluster since ", taken, " (backup ",
+                                   plan.restore_from().id(), " on ", plan.restore_on(), ", ",
+                                   Bytes(plan.restore_from().bytes()), "); the API is away meanwhile")}});
   }
   for (const v1::Reason& notice : plan.notices()) {
     lines.push_back({{"Note: ", Tone::kWarning}, {Describe(notice)}});
@@ -208,12 +219,13 @@ std::vector<Line> RefusalPage(const std::vector<v1::Reason>& refusals) {
 
 std::vector<Line> HistoryPage(const std::vector<RolloutRow>& rows, const absl::TimeZone& zone) {
   if (rows.empty()) return {{{"No rollouts yet."}}};
-  std::vector<Line> table = {Head({"ROLLOUT", "BEGAN", "TOOK", "FROM", "TO", "STATE"})};
+  std::vector<Line> table = {Head({"ROLLOUT", "KIND", "BEGAN", "TOOK", "FROM", "TO", "STATE"})};
   for (const RolloutRow& row : rows) {
     const Tone tone = row.state == "succeeded"      ? Tone::kGood
                       : row.state == "not finished" ? Tone::kWarning
                                                     : Tone::kBad;
     table.push_back({{row.rollout},
+                     {row.kind},
                      {DateAndTime(row.created_ms, zone)},
                      {Elapsed(row.last_ms - row.created_ms)},
                      {row.from},

@@ -29,6 +29,7 @@ struct RolloutRow {
   std::string state;  // "succeeded", "not finished", ...
   int64_t created_ms = 0;
   int64_t last_ms = 0;
+  std::string kind = "upgrade";  // or "rollback", "restore"
 };
 
 std::vector<Line> NodesPage(const std::vector<NodeAnswer>& answers);

@@ -163,9 +163,11 @@ std::vector<Line> Conclusion(const Model& model) {
   std::vector<Line> lines;
   switch (model.result) {
     case v1::RolloutEnded::SUCCEEDED:
-      lines.push_back(
-          {{absl::StrCat("Done: every node runs ", model.to, ", in ", Elapsed(model.elapsed_ms), "."),
-            Tone::kGood}});
+      lines.push_back({{absl::StrCat(model.kind == v1::Plan::RESTORE
+                                         ? "Done: the datastore is back, every node is verified"
+                                         : "Done: every node runs " + model.to,
+                                     ", in ", Elapsed(model.elapsed_ms), "."),
+                        Tone::kGood}});
       break;
     case v1::RolloutEnded::COMPENSATED:
       lines.push_back(

@@ -66,11 +66,20 @@ Told TellFinished(const v1::NodeFinished& finished) {
       return Say(absl::StrCat(finished.node(), ": ran the target already"));
     case v1::NodeFinished::PUT_BACK:
       return Shout(absl::StrCat(finished.node(), ": put back", Because(finished.reason())), Tone::kWarning);
+    case v1::NodeFinished::RETURNED:
+      return Say(absl::StrCat(finished.node(), ": back"), Tone::kGood);
     case v1::NodeFinished::SKIPPED:
       return Say(absl::StrCat(finished.node(), ": skipped", Because(finished.reason())), Tone::kWarning);
     default:
       return Shout(absl::StrCat(finished.node(), ": FAILED", Because(finished.reason())), Tone::kBad);
   }
+}
+
+// "rollback of 2026...-4f2a: "; nothing for an upgrade
+std::string KindOf(const v1::Plan& plan) {
+  if (plan.kind() == v1::Plan::UPGRADE) return "";
+  if (plan.kind() == v1::Plan::ROLLBACK) return absl::StrCat("rollback of ", plan.undoes(), ": ");
+  return absl::StrCat("restore of backup ", plan.restore_from().id(), ": ");
 }
 
 Told TellCommand(const v1::CommandReceived& command) {
@@ -141,7 +150,7 @@ std::vector<Told> Teller::Tell(const v1::Event& event, const core::State& state)
     case v1::Event::kCreated: {
       const v1::Plan& plan = event.created().plan();
       told = {Say(
-          absl::StrCat("rollout ", event.created().rollout(), ": ", plan.cluster(), " from ",
+          absl::StrCat("rollout ", event.created().rollout(), ": ", KindOf(plan), plan.cluster(), " from ",
                        plan.from_version(), " to ", plan.to_version(), ", ",
                        Counted(state.tally.servers, "server"), ", ", Counted(state.tally.workers, "worker")),
           Tone::kStrong)};

@@ -33,6 +33,18 @@ std::string StepTitle(v1::Step step) {
       return "Restore from backup";
     case v1::STEP_CLEAN_UP:
       return "Clean up";
+    case v1::STEP_PUT_BACK_WORKERS:
+      return "Put back workers";
+    case v1::STEP_PUT_BACK_SERVERS:
+      return "Put back servers";
+    case v1::STEP_STOP_SERVERS:
+      return "Stop servers";
+    case v1::STEP_RESTORE_DATASTORE:
+      return "Restore datastore";
+    case v1::STEP_REJOIN_SERVERS:
+      return "Rejoin servers";
+    case v1::STEP_RESTART_WORKERS:
+      return "Restart workers";
     default:
       return "Unknown step";
   }
@@ -68,10 +80,22 @@ std::string PhaseWord(core::Phase phase) {
       return "putting back";
     case core::Phase::kWaitingToRetry:
       return "waiting to retry";
+    case core::Phase::kStopping:
+      return "stopping";
+    case core::Phase::kStopped:
+      return "stopped";
+    case core::Phase::kRestoring:
+      return "restoring datastore";
+    case core::Phase::kRejoining:
+      return "rejoining";
+    case core::Phase::kRestarting:
+      return "restarting";
     case core::Phase::kUpgraded:
       return "upgraded";
     case core::Phase::kUnchanged:
       return "unchanged";
+    case core::Phase::kReturned:
+      return "back";
     case core::Phase::kPutBack:
       return "put back";
     case core::Phase::kFailed:
@@ -105,6 +129,8 @@ std::string DatastoreWord(v1::Datastore datastore) {
   }
 }
 
+std::string KindWord(v1::Plan::Kind kind) { return absl::AsciiStrToLower(v1::Plan::Kind_Name(kind)); }
+
 std::string OperationWords(const v1::OperationSpec& spec) {
   switch (spec.verb_case()) {
     case v1::OperationSpec::kClaim:
@@ -128,7 +154,19 @@ std::string OperationWords(const v1::OperationSpec& spec) {
     case v1::OperationSpec::kInstall:
       return absl::StrCat("install ", spec.install().version());
     case v1::OperationSpec::kPutBack:
-      return "put back";
+      return spec.put_back().leave_stopped() ? "put back files" : "put back";
+    case v1::OperationSpec::kStop:
+      return "stop k3s";
+    case v1::OperationSpec::kRestoreDatastore:
+      return absl::StrCat("restore datastore from ", spec.restore_datastore().backup_id());
+    case v1::OperationSpec::kRejoin:
+      return "rejoin";
+    case v1::OperationSpec::kRestart:
+      return "restart k3s";
+    case v1::OperationSpec::kVeleroBackup:
+      return absl::StrCat("Velero backup ", spec.velero_backup().name());
+    case v1::OperationSpec::kVeleroRestore:
+      return absl::StrCat("Velero restore of ", spec.velero_restore().backup());
     case v1::OperationSpec::kAwaitNode:
       return absl::StrCat("await Ready at ", spec.await_node().version());
     case v1::OperationSpec::kApplyManifests:

@@ -22,6 +22,9 @@ std::string ResultKey(v1::RolloutEnded::Result result);  // "succeeded"
 std::string ReasonKey(v1::ReasonCode code);              // "member_unhealthy"
 std::string DatastoreWord(v1::Datastore datastore);      // "embedded etcd"
 
+// "upgrade", "rollback", "restore"
+std::string KindWord(v1::Plan::Kind kind);
+
 // What an operation does: "install v1.32.0+k3s1", "drain".
 std::string OperationWords(const v1::OperationSpec& spec);
 

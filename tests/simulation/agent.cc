@@ -189,12 +189,16 @@ v1::ServerProof Agent::Probe(bool with_nodes) const {
     proof.set_main_start_ticks(static_cast<uint64_t>(machine.started + 1));
     proof.set_running_version(Text(machine.running));
   }
-  proof.set_member_id(static_cast<uint64_t>(node_) + 1);
+  // Members of a restored cluster have other ids.
+  const auto member_id = [&](int node) { return static_cast<uint64_t>(100 * cluster.generation + node + 1); };
+  proof.set_member_id(member_id(node_));
   if (cluster.EtcdUp(node_)) {
     proof.set_etcd_serving(cluster.Quorum() && cluster.leader() >= 0);
     proof.set_leader_id(static_cast<uint64_t>(cluster.leader() + 1));
     proof.set_applied_index(1);
-    *proof.mutable_members() = plan.members();
+    for (int i = 0; i < cluster.servers; ++i) {
+      if (cluster.Member(i)) proof.add_members()->set_id(member_id(i));
+    }
     if (machine.alarm) proof.add_alarms("NOSPACE");
   }
   if (!with_nodes) return proof;

@@ -62,7 +62,7 @@ void Checker::Note(const Coordinator& by, const v1::Event& event) {
       const v1::NodeFinished::Result result = event.node_finished().result();
       if (!world_.scenario.nodes[static_cast<size_t>(node)].server && !book.finished) {
         in_flight_ -= book.begun ? 1 : 0;
-        upgraded_ += result == v1::NodeFinished::UPGRADED ? 1 : 0;
+        upgraded_ += result == v1::NodeFinished::UPGRADED || result == v1::NodeFinished::RETURNED ? 1 : 0;
         failed_ += result == v1::NodeFinished::FAILED || result == v1::NodeFinished::PUT_BACK ? 1 : 0;
       }
       book.finished = true;
@@ -80,14 +80,25 @@ void Checker::NoteIssued(const Coordinator& by, const v1::OperationIssued& issue
   const Verb verb = issued.spec().verb_case();
   const int node = IndexOf(issued.node());
   Book& book = book_[static_cast<size_t>(node)];
-  if ((verb == Verb::kCordon || verb == Verb::kDrain || verb == Verb::kInstall) && !book.begun) {
+  const Scenario& scenario = world_.scenario;
+  const bool by_binaries = scenario.way_back() && !scenario.created.plan().has_restore_from();
+  const bool takes = verb == Verb::kInstall || (verb == Verb::kPutBack && by_binaries);
+  if (verb == Verb::kStop && paused_ &&
+      std::all_of(world_.cluster.machines.begin(), world_.cluster.machines.begin() + world_.cluster.servers,
+                  [](const Machine& each) { return !each.stopped; }) &&
+      !stopping_) {
+    Violate("servers were to be stopped while the rollout was paused");
+  }
+  stopping_ = stopping_ || verb == Verb::kStop;
+  if (verb == Verb::kRejoin) JudgeRejoin(node);
+  if ((verb == Verb::kCordon || verb == Verb::kDrain || takes) && !book.begun) {
     JudgeTaken(node);
     book.begun = true;
     in_flight_ += world_.scenario.nodes[static_cast<size_t>(node)].server ? 0 : 1;
   }
   const bool server = world_.scenario.nodes[static_cast<size_t>(node)].server;
   if (!server || (verb != Verb::kInstall && verb != Verb::kPutBack)) return;
-  JudgeTouch(node, verb == Verb::kInstall);
+  JudgeTouch(node, takes);
   for (int i = 0; i < world_.cluster.servers && !lost_journals_; ++i) {
     if (world_.agents[static_cast<size_t>(i)]->fence().claim.epoch() >= by.state().epoch) continue;
     Violate("a touch was decided before every server acknowledged the epoch");
@@ -98,6 +109,43 @@ bool Checker::ServersMayCrash() const {
   const auto& counts = world_.scenario.faults.counts;
   return world_.scenario.crashes_while_mixed || counts[static_cast<size_t>(Fault::kServerCrashes)] != 0 ||
          counts[static_cast<size_t>(Fault::kNodeRebooted)] != 0;
+}
+
+// A peer is to join: are those that did before it well, as far as it could be known?
+void Checker::JudgeRejoin(int node) {
+  const int64_t now = world_.schedule.now();
+  for (int i = 0; i < world_.cluster.servers; ++i) {
+    const Machine& other = world_.cluster.machines[static_cast<size_t>(i)];
+    if (i == node || !world_.cluster.Member(i) || other.ready || now - other.unready_since <= kBlindMs)
+      continue;
+    Violate(absl::StrCat("server ", node + 1, " was to join while server ", i + 1, " was not ready"));
+  }
+}
+
+void Checker::OnReset(int node) {
+  if (lost_journals_ || taken_over_) return;
+  for (int i = 0; i < world_.cluster.servers; ++i) {
+    const Machine& other = world_.cluster.machines[static_cast<size_t>(i)];
+    if (i != node && (other.up || !other.stopped)) {
+      Violate(absl::StrCat("the datastore was reset on server ", node + 1, " while server ", i + 1, " ran"));
+    }
+  }
+}
+
+void Checker::OnJoin(int node) {
+  if (lost_journals_ || taken_over_) return;
+  if (world_.cluster.generation == 0 || !world_.cluster.verified) {
+    Violate(absl::StrCat("server ", node + 1, " was to join before the server that was reset was verified"));
+  }
+}
+
+void Checker::OnServerStart(int node) {
+  if (world_.cluster.machines[static_cast<size_t>(node)].file != Release::kOld || lost_journals_) return;
+  const auto& machines = world_.cluster.machines;
+  for (size_t i = static_cast<size_t>(world_.cluster.servers); i < machines.size(); ++i) {
+    if (machines[i].file == Release::kNew && machines[i].up)
+      Violate("a worker is newer than a restored server");
+  }
 }
 
 // A node is taken: was it allowed to take another one?
@@ -142,7 +190,8 @@ void Checker::JudgeOthers(int node, int other) {
     return;
   }
   const Scenario& scenario = world_.scenario;
-  if (ServersMayCrash() && machine.running == Release::kOld)
+  const Release as_found = scenario.way_back() ? Release::kNew : Release::kOld;
+  if (ServersMayCrash() && machine.running == as_found)
     return;  // the one that crashes until it is moved goes next
   const int64_t settle =
       1000 * static_cast<int64_t>(scenario.created.plan().policies().servers().settle_seconds());
@@ -182,8 +231,9 @@ void Checker::OnAccepted(int node, const RunMessage& message, bool still_running
 
 void Checker::JudgeLimit(int node) {
   const Machine& taken = world_.cluster.machines[static_cast<size_t>(node)];
-  const auto still_away = [](const Machine& machine) {
-    return machine.fate.away && machine.running == Release::kOld;
+  const Release as_found = world_.scenario.way_back() ? Release::kNew : Release::kOld;
+  const auto still_away = [as_found](const Machine& machine) {
+    return machine.fate.away && machine.running == as_found;
   };
   if (taken.server || taken.ours || taken_over_ || still_away(taken)) return;
   const uint32_t limit =
@@ -219,7 +269,8 @@ void Checker::OnStop(int node, const operations::Record& record) {
     Violate("an install took effect twice");
   }
   if (!machine.server) {
-    if (!policies.workers().cordon()) JudgeLimit(node);
+    // Before the datastore comes back workers go back all at once.
+    if (!policies.workers().cordon() && !world_.current().state().restores) JudgeLimit(node);
     for (int i = 0; i < cluster.servers && machine.file == Release::kNew; ++i) {
       const Machine& server = cluster.machines[static_cast<size_t>(i)];
       if (server.running == Release::kOld && server.file == Release::kOld)
@@ -227,6 +278,7 @@ void Checker::OnStop(int node, const operations::Record& record) {
     }
     return;
   }
+  if (world_.scenario.way_back()) OnServerStart(node);
   for (int i = 0; i < cluster.servers; ++i) {
     const Machine& other = cluster.machines[static_cast<size_t>(i)];
     if (i != node && other.touched_by != 0) {
@@ -248,14 +300,19 @@ void Checker::JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended) {
   if (ended.result() != v1::RolloutEnded::SUCCEEDED && ended.reason().code() == v1::REASON_UNSPECIFIED) {
     Violate("the rollout ended without a reason");
   }
+  const Release goal = world_.scenario.way_back() ? Release::kOld : Release::kNew;
   const auto& machines = world_.cluster.machines;
   for (size_t i = 0; i < machines.size(); ++i) {
     const Machine& machine = machines[i];
     const std::string who =
         absl::StrCat("node ", world_.scenario.created.plan().nodes(static_cast<int>(i)).name(), " ");
-    if (ended.result() == v1::RolloutEnded::SUCCEEDED &&
-        (machine.file != Release::kNew || machine.running != Release::kNew)) {
-      Violate(who + "does not run the new release although the rollout succeeded");
+    if (ended.result() == v1::RolloutEnded::SUCCEEDED && (machine.file != goal || machine.running != goal)) {
+      Violate(who + "does not run its target although the rollout succeeded");
+    }
+    const bool ended_well =
+        ended.result() == v1::RolloutEnded::SUCCEEDED || ended.result() == v1::RolloutEnded::COMPENSATED;
+    if (ended_well && machine.server && machine.data != world_.cluster.generation) {
+      Violate(who + "is not a member although the rollout says that all is well");
     }
     if (ended.result() == v1::RolloutEnded::COMPENSATED && machine.server && !machine.fate.at_target &&
         (machine.file != Release::kOld || machine.running != Release::kOld)) {

@@ -28,6 +28,10 @@ class Checker {
   void OnBegin(int node, const operations::Record& record);                  // our cordon is put on it
   void OnStop(int node, const operations::Record& record);  // its k3s is stopped by an operation
   void OnBackup() { backed_up_ = true; }
+  // The datastore's way back.
+  void OnReset(int node);
+  void OnJoin(int node);
+  void OnServerStart(int node);
   void OnJournalLost(int node);
   void OnTakeover() { taken_over_ = true; }
 
@@ -44,6 +48,7 @@ class Checker {
 
   void Note(const Coordinator& by, const v1::Event& event);
   void NoteIssued(const Coordinator& by, const v1::OperationIssued& issued);
+  void JudgeRejoin(int node);
   void JudgeTaken(int node);
   void JudgeTouch(int node, bool forward);
   void JudgeOthers(int node, int other);
@@ -70,6 +75,7 @@ class Checker {
   std::vector<Book> book_;
   bool paused_ = false;
   bool aborting_ = false;
+  bool stopping_ = false;  // a server was told to stop for its datastore's way back
   uint32_t upgraded_ = 0;
   uint32_t failed_ = 0;
   uint32_t in_flight_ = 0;

@@ -16,7 +16,9 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
     machine.server = node.server;
     machine.fate = node;
     machine.unschedulable = node.cordoned;
-    if (node.at_target) machine.file = machine.running = Release::kNew;
+    const bool new_release = node.at_target != scenario.way_back();
+    if (new_release) machine.file = machine.running = Release::kNew;
+    if (new_release && scenario.way_back()) machine.kept = Release::kOld;
     machine.up = machine.ready = !node.away;
     servers += node.server ? 1 : 0;
     machines.push_back(machine);
@@ -26,7 +28,13 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
 
 bool Cluster::EtcdUp(int node) const {
   const Machine& machine = at(node);
-  return machine.server && machine.up && schedule_.now() >= machine.etcd_at;
+  return Member(node) && machine.up && schedule_.now() >= machine.etcd_at;
+}
+
+int Cluster::Members() const {
+  int members = 0;
+  for (int i = 0; i < servers; ++i) members += Member(i) ? 1 : 0;
+  return members;
 }
 
 int Cluster::MembersUp() const {
@@ -88,6 +96,12 @@ void Cluster::Elect() {
 
 void Cluster::MoveLeader(int to) { leader_ = to; }
 
+void Cluster::Reset(int node) {
+  at(node).data = ++generation;
+  verified = false;
+  leader_ = -1;
+}
+
 void Cluster::Stop(int node) {
   Machine& machine = at(node);
   if (!machine.up) return;
@@ -100,6 +114,7 @@ void Cluster::Start(int node) {
   Machine& machine = at(node);
   const int64_t now = schedule_.now();
   machine.up = true;
+  machine.stopped = false;
   machine.running = machine.file;
   ++machine.pid;
   machine.started = now;
@@ -115,7 +130,7 @@ void Cluster::Crash(int node) {
   Stop(node);
   const uint32_t pid = at(node).pid;
   schedule_.After(random_.Between(500, 3000), [this, node, pid] {
-    if (!at(node).up && at(node).pid == pid) Start(node);
+    if (!at(node).up && !at(node).stopped && at(node).pid == pid) Start(node);
   });
 }
 
@@ -123,7 +138,7 @@ void Cluster::Reboot(int node) {
   Stop(node);
   const uint32_t pid = at(node).pid;
   schedule_.After(random_.Between(15'000, 40'000), [this, node, pid] {
-    if (!at(node).up && at(node).pid == pid) Start(node);
+    if (!at(node).up && !at(node).stopped && at(node).pid == pid) Start(node);
   });
 }
 

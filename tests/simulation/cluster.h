@@ -31,6 +31,8 @@ struct Machine {
   bool ready = true;
   int64_t ready_since = -3'600'000;
   int64_t unready_since = 0;
+  bool stopped = false;     // on purpose: neither a crash nor a boot starts it
+  int data = 0;             // which datastore it has: of what generation; -1: none
   uint64_t touched_by = 0;  // the operation that stopped it and has not come to an end
 
   // Its Node object.
@@ -48,7 +50,11 @@ class Cluster {
 
   std::vector<Machine> machines;  // servers first
   int servers = 0;
+  int generation = 0;    // of the datastore that the cluster has now; a reset begins the next one
+  bool verified = true;  // the server that was reset last is known to be healthy
 
+  // A server's datastore is the backup's, and its member the only one.
+  void Reset(int node);
   void Stop(int node);
   void Start(int node);   // what is in its file
   void Crash(int node);   // and systemd starts it again
@@ -58,9 +64,11 @@ class Cluster {
 
   int leader() const { return leader_; }  // -1: none
   bool EtcdUp(int node) const;
+  bool Member(int node) const { return at(node).server && at(node).data == generation; }
+  int Members() const;
   int MembersUp() const;
-  bool Quorum() const { return 2 * MembersUp() > servers; }
-  bool QuorumWithout(int node) const { return 2 * (MembersUp() - (EtcdUp(node) ? 1 : 0)) > servers; }
+  bool Quorum() const { return 2 * MembersUp() > Members(); }
+  bool QuorumWithout(int node) const { return 2 * (MembersUp() - (EtcdUp(node) ? 1 : 0)) > Members(); }
   bool ObjectReady(int node) const;
   // When it could next be Ready; for whoever waits for it.
   int64_t ObjectReadyAt(int node) const { return machines[static_cast<size_t>(node)].object_ready_at; }

@@ -49,11 +49,33 @@ class Hands {
       case Phase::kLastCheck:
         return LastCheck();
       case Phase::kRestart:
+        if (record_.verb == Verb::kRestart) return RestartAlone();
+        return Restart();
       case Phase::kRestartOld:
         return Restart();
+      case Phase::kHalt:
+        return Halt();
+      case Phase::kRestoreOnly:
+        return RestoreFiles();
+      case Phase::kSetAside:
+        machine_.data = -1;
+        return EffectResult::Done();
+      case Phase::kReset:
+        world_.checker.OnReset(node_);
+        world_.cluster.Reset(node_);
+        return EffectResult::Done();
+      case Phase::kStart:
+        if (!machine_.up) Start();
+        return EffectResult::Done();
+      case Phase::kJoin:
+      case Phase::kJoinAgain:
+        return Join();
       case Phase::kVerify:
-      case Phase::kVerifyOld:
-        return AwaitReady();
+      case Phase::kVerifyOld: {
+        const std::optional<EffectResult> ready = AwaitReady();
+        if (ready && record_.verb == Verb::kRestoreDatastore) world_.cluster.verified = true;
+        return ready;
+      }
       case Phase::kUndo:
         if (machine_.up && machine_.running == Release::kNew) return Refused(v1::WRONG_VERSION_RUNNING);
         return RestoreFiles();
@@ -89,6 +111,7 @@ class Hands {
                         machine_.file == machine_.kept;
       return back ? EffectResult::Already() : EffectResult::Done();
     }
+    if (record_.verb != Verb::kInstall) return EffectResult::Done();
     if (machine_.up && machine_.ready && machine_.running == Release::kNew) return EffectResult::Already();
     return machine_.staged ? EffectResult::Done() : Refused(v1::NOT_STAGED);
   }
@@ -122,6 +145,37 @@ class Hands {
     if (machine_.running == Release::kNew && machine_.fate.bad_release)
       world_.scenario.faults.Note(Fault::kNeverReady);
     return EffectResult::Done();
+  }
+
+  EffectResult Halt() {
+    if (world_.mutation.agent_does_not_halt) return EffectResult::Done();
+    world_.cluster.Stop(node_);
+    machine_.stopped = true;
+    return EffectResult::Done();
+  }
+
+  void Start() {
+    world_.checker.OnServerStart(node_);
+    world_.cluster.Start(node_);
+  }
+
+  // A worker after the datastore came back; a server whose datastore stayed after all.
+  EffectResult RestartAlone() {
+    if (machine_.touched_by == record_.id.sequence() && machine_.up) return EffectResult::Done();
+    machine_.touched_by = record_.id.sequence();
+    world_.cluster.Stop(node_);
+    world_.cluster.Start(node_);
+    return EffectResult::Done();
+  }
+
+  std::optional<EffectResult> Join() {
+    if (machine_.data != world_.cluster.generation || !machine_.up) {
+      world_.checker.OnJoin(node_);
+      machine_.data = world_.cluster.generation;
+      if (machine_.up) world_.cluster.Stop(node_);
+      Start();
+    }
+    return AwaitReady();
   }
 
   std::optional<EffectResult> AwaitReady() {

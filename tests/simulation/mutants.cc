@@ -24,6 +24,10 @@ const std::vector<Mutant>& AllMutants() {
       {"no-canary", "rule removed", [](Mutation& m) { Drop(m, "canary-first"); }},
       {"no-failure-budget", "rule removed", [](Mutation& m) { Drop(m, "failure-budget"); }},
       {"no-leader-move", "rule removed", [](Mutation& m) { Drop(m, "leader-moved"); }},
+      {"no-workers-first", "rule removed", [](Mutation& m) { Drop(m, "workers-first"); }},
+      {"no-all-stopped", "rule removed", [](Mutation& m) { Drop(m, "all-stopped"); }},
+      {"no-restored-first", "rule removed", [](Mutation& m) { Drop(m, "restored-first"); }},
+      {"no-members-back", "rule removed", [](Mutation& m) { Drop(m, "members-back"); }},
       {"no-pause", "rule removed", [](Mutation& m) { Drop(m, "not-paused"); }},
       {"no-external-gate", "rule removed", [](Mutation& m) { Drop(m, "external-gate"); }},
       {"dispatch-before-commit", "faulty driver", [](Mutation& m) { m.dispatches_before_commit = true; }},
@@ -37,6 +41,7 @@ const std::vector<Mutant>& AllMutants() {
       {"agent-takes-foreign-cordons", "faulty agent",
        [](Mutation& m) { m.agent_takes_foreign_cordons = true; }},
       {"agent-skips-last-check", "faulty agent", [](Mutation& m) { m.agent_skips_last_check = true; }},
+      {"agent-does-not-halt", "faulty agent", [](Mutation& m) { m.agent_does_not_halt = true; }},
       {"agent-keeps-nothing", "faulty agent", [](Mutation& m) { m.agent_keeps_nothing = true; }},
   };
   return kMutants;

@@ -23,6 +23,7 @@ struct Mutation {
   bool agent_forgets_journal = false;  // nothing is durable
   bool agent_takes_foreign_cordons = false;
   bool agent_skips_last_check = false;
+  bool agent_does_not_halt = false;  // says that k3s is stopped, and lets it run
   bool agent_keeps_nothing = false;  // put-backs restore the new binary
 };
 

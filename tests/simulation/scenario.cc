@@ -98,6 +98,34 @@ void DrawFaults(Scenario& scenario, Random& random) {
   scenario.crashes_while_mixed = random.Chance(150);
 }
 
+// Every fifth history undoes an upgrade, half of them with the datastore. Drawn apart, so that upgrades stay
+// what they were.
+void DrawWay(Scenario& scenario, uint64_t seed) {
+  Random random(seed ^ 0x77617962616b21ull);
+  v1::Plan& plan = *scenario.created.mutable_plan();
+  plan.set_consent_data_loss(random.Chance(500));
+  if (!random.Chance(200)) return;
+  plan.set_kind(random.Chance(700) ? v1::Plan::ROLLBACK : v1::Plan::RESTORE);
+  plan.set_undoes("r0");
+  plan.set_from_version(kNewVersion);
+  plan.set_to_version(kOldVersion);
+  uint32_t touched = 0;
+  for (int i = 0; i < plan.nodes_size(); ++i) {
+    v1::PlannedNode& node = *plan.mutable_nodes(i);
+    const bool stayed = scenario.nodes[static_cast<size_t>(i)].at_target;  // the upgrade had not come so far
+    node.set_from_version(stayed ? kOldVersion : kNewVersion);
+    node.set_to_version(kOldVersion);
+    if (!stayed) node.set_moved_as(++touched);
+    scenario.nodes[static_cast<size_t>(i)].bad_release = false;  // it ran
+  }
+  if (plan.kind() == v1::Plan::ROLLBACK && random.Chance(500)) return;
+  int servers = 0;
+  while (servers < plan.nodes_size() && plan.nodes(servers).role() == v1::ROLE_SERVER) ++servers;
+  plan.mutable_restore_from()->set_id("b");
+  plan.set_restore_on(plan.nodes(static_cast<int>(random.Below(static_cast<uint32_t>(servers)))).name());
+  plan.set_consent_data_loss(true);
+}
+
 int DrawServers(Random& random) {
   static constexpr int kSizes[] = {3, 3, 3, 3, 3, 5, 2, 1};
   return kSizes[random.Below(8)];
@@ -132,6 +160,7 @@ Scenario DrawScenario(uint64_t seed, int servers, int workers) {
   }
   *plan.mutable_policies() = DrawPolicies(workers, random);
   DrawFaults(scenario, random);
+  DrawWay(scenario, seed);
   return scenario;
 }
 

@@ -16,6 +16,8 @@ struct Scenario {
   uint64_t seed = 0;
   v1::RolloutCreated created;
   Faults faults;
+  // Leads back: servers and workers run the new release when it begins, and are to run the old one.
+  bool way_back() const { return created.plan().kind() != v1::Plan::UPGRADE; }
   bool crashes_while_mixed = false;  // servers of the old release crash while versions are mixed (FACTS)
 
   struct Node {

@@ -16,6 +16,8 @@ ExitCode Run(const NodesCommand& command, const Context& context);
 ExitCode Run(const CheckCommand& command, const Context& context);
 ExitCode Run(const PlanCommand& command, const Context& context);
 ExitCode Run(const UpgradeCommand& command, const Context& context);
+ExitCode Run(const RollbackCommand& command, const Context& context);
+ExitCode Run(const RestoreCommand& command, const Context& context);
 ExitCode Run(const StatusCommand& command, const Context& context);
 ExitCode Run(const HistoryCommand& command, const Context& context);
 ExitCode Run(const ExportCommand& command, const Context& context);

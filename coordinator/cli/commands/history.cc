@@ -26,9 +26,13 @@ absl::StatusOr<std::unique_ptr<journal::SqliteJournal>> OpenJournal(const Contex
 
 view::RolloutRow RowOf(const journal::RolloutSummary& rollout) {
   const bool ended = rollout.result != v1::RolloutEnded::RESULT_UNSPECIFIED;
-  return {rollout.rollout,         rollout.from_version,
-          rollout.to_version,      ended ? view::ResultKey(rollout.result) : "not finished",
-          rollout.created_unix_ms, rollout.last_event_unix_ms};
+  return {rollout.rollout,
+          rollout.from_version,
+          rollout.to_version,
+          ended ? view::ResultKey(rollout.result) : "not finished",
+          rollout.created_unix_ms,
+          rollout.last_event_unix_ms,
+          view::KindWord(rollout.kind)};
 }
 
 ExitCode List(const Context& context, const journal::Journal& journal) {

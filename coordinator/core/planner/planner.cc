@@ -1,5 +1,9 @@
 #include "coordinator/core/planner.h"
 
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
 #include <algorithm>
 
 #include "coordinator/core/planner/survey.h"
@@ -13,6 +17,25 @@ constexpr Check kChecks[] = {
     CheckSameCluster, CheckNodeObjects,  CheckMembers, CheckHeld,     CheckConsent,
     CheckBackup,      CheckDisk,         CheckFlags,   CheckHealth,   CheckObstacles,
 };
+
+// Where a peer of this server joins: its address in the cluster or, when that is not known now, its agent's.
+std::string ApiUrl(const Surveyed& server, const v1::KubeNode* object) {
+  std::string port = "6443";
+  for (const v1::Setting& setting : server.facts->k3s().settings()) {
+    if (absl::StripPrefix(setting.key(), "--") == "https-listen-port") port = setting.value();
+  }
+  if (object != nullptr && object->addresses_size() != 0) {
+    const std::string& address = object->addresses(0);
+    const bool ipv6 = absl::StrContains(address, ':');
+    return absl::StrCat("https://", ipv6 ? "[" : "", address, ipv6 ? "]:" : ":", port);
+  }
+  // "ipv4:10.0.0.11:7440", "ipv6:[fd00::1]:7440"
+  const std::string& agent = server.wanted->address;
+  const size_t scheme = agent.find(':');
+  const size_t last = agent.rfind(':');
+  if (scheme == std::string::npos || last <= scheme) return "";
+  return absl::StrCat("https://", agent.substr(scheme + 1, last - scheme - 1), ":", port);
+}
 
 v1::PlannedNode PlanNode(const Survey& survey, const Surveyed& node) {
   v1::PlannedNode planned;
@@ -34,7 +57,9 @@ v1::PlannedNode PlanNode(const Survey& survey, const Surveyed& node) {
   }
   const bool ready = object != nullptr ? object->ready() : !planned.runs_kubelet();
   planned.set_was_available(node.running() && ready);
-  if (node.server() && k3s.runs_etcd()) {
+  if (node.server()) planned.set_api_url(ApiUrl(node, object));
+  planned.set_runs_etcd(node.server() && k3s.runs_etcd());
+  if (planned.runs_etcd()) {
     if (const v1::EtcdMember* member = MemberOf(survey, node)) planned.set_member_id(member->id());
   }
   return planned;
@@ -48,7 +73,9 @@ std::optional<Version> Oldest(const Survey& survey) {
   return oldest;
 }
 
-v1::Plan MakePlanFrom(const Survey& survey) {
+}  // namespace
+
+v1::Plan BasePlan(const Survey& survey) {
   const PlanRequest& request = *survey.request;
   v1::Plan plan;
   plan.set_cluster(request.cluster);
@@ -69,8 +96,11 @@ v1::Plan MakePlanFrom(const Survey& survey) {
   for (const TroubleAhead& trouble : FindTrouble(request.known_trouble, survey)) {
     if (trouble.entry->effect == KnownTrouble::Effect::kRemedy) *plan.add_remedies() = trouble.entry->remedy;
   }
+  plan.set_consent_data_loss(request.consent_data_loss || request.policies.backup().restore_on_failure());
   return plan;
 }
+
+namespace {
 
 bool NothingToDo(const v1::Plan& plan) {
   return std::all_of(plan.nodes().begin(), plan.nodes().end(),
@@ -82,7 +112,7 @@ bool NothingToDo(const v1::Plan& plan) {
 PlanOutcome MakePlan(const PlanRequest& request, const std::vector<v1::NodeFacts>& facts) {
   const Survey survey = MakeSurvey(request, facts);
   PlanOutcome outcome;
-  outcome.plan = MakePlanFrom(survey);
+  outcome.plan = BasePlan(survey);
   Findings findings;
   if (survey.nodes.empty() || !survey.nodes.front().server()) {
     findings.Refuse(v1::NODE_LAYOUT_UNSUPPORTED, request.cluster, "cluster.yaml names no server",

@@ -61,6 +61,9 @@ struct Findings {
               std::string_view remedy = "");
 };
 
+// The plan's head and nodes as the survey shows them; way forward, no notices yet.
+v1::Plan BasePlan(const Survey& survey);
+
 using Check = void (*)(const Survey&, Findings&);
 
 // node_checks.cc: each node by itself.

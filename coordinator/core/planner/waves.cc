@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/core/planner.h"
+#include "coordinator/core/way_back.h"
 
 namespace k3saga::core {
 namespace {
@@ -109,6 +110,7 @@ Wave VerifyWave(const v1::Plan& plan) {
 }  // namespace
 
 std::vector<Wave> DescribeWaves(const v1::Plan& plan) {
+  if (plan.kind() != v1::Plan::UPGRADE) return DescribeWayBack(plan);
   std::vector<Wave> waves = {StageWave(plan)};
   if (plan.policies().backup().enabled()) waves.push_back(BackupWave(plan));
   if (plan.remedies_size() != 0) waves.push_back(RemedyWave(plan));

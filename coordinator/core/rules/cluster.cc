@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/reason.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -17,6 +18,18 @@ uint64_t NewestIndex(const State& state) {
   uint64_t newest = 0;
   for (const v1::ServerProof& proof : state.proof.servers()) newest = std::max(newest, proof.applied_index());
   return newest;
+}
+
+// A restored cluster's members have new ids: only their number is known. One more may be listed while a peer
+// that was asked to rejoin has not made it yet.
+bool AsManyAsRestored(const State& state, const v1::ServerProof& proof) {
+  const auto listed = static_cast<uint32_t>(proof.members_size());
+  const uint32_t restored = RestoredMembers(state);
+  const bool joining =
+      std::any_of(state.nodes.begin(), state.nodes.begin() + state.servers(), [](const NodeState& server) {
+        return !server.restored && !server.failed && server.attempts[Verb::kRejoin] != 0;
+      });
+  return listed == restored || (joining && listed == restored + 1);
 }
 
 bool SameMembers(const v1::Plan& plan, const v1::ServerProof& proof) {
@@ -44,6 +57,11 @@ void JudgeMember(const State& state, const NodeState& server, const v1::ServerPr
     add(v1::MEMBER_BEHIND,
         absl::StrCat("its etcd member is ", newest - proof.applied_index(), " entries behind"));
   }
+  if (state.data_restored) {
+    if (AsManyAsRestored(state, proof)) return;
+    return add(v1::MEMBERSHIP_CHANGED, absl::StrCat("it lists ", proof.members_size(), " etcd members where ",
+                                                    RestoredMembers(state), " servers have joined again"));
+  }
   if (!SameMembers(state.plan(), proof)) {
     add(v1::MEMBERSHIP_CHANGED,
         absl::StrCat("it lists ", proof.members_size(), " etcd members; at the start there were ",
@@ -67,7 +85,7 @@ Verdict TroubleOf(const State& state, const NodeState& server) {
                        "is k3saga-agent running there and reachable?")};
   }
   Verdict verdict;
-  if (server.plan->member_id() != 0) JudgeMember(state, server, *proof, verdict);
+  if (RunsEtcd(server)) JudgeMember(state, server, *proof, verdict);
   if (!proof->ready()) {
     verdict.push_back(MakeReason(
         v1::SERVER_NOT_READY, server.name(),
@@ -79,6 +97,14 @@ Verdict TroubleOf(const State& state, const NodeState& server) {
 bool Down(const State& state, const NodeState& server) {
   const v1::ServerProof* proof = ProofOf(state, server);
   return proof != nullptr && proof->reachable() && !proof->ready() && !proof->etcd_serving();
+}
+
+bool Begins(const State& state, const Context& context) {
+  if (context.act != Act::kStop) return context.act == Act::kBegin;
+  return std::none_of(state.nodes.begin(), state.nodes.begin() + state.servers(),
+                      [](const NodeState& server) {
+                        return server.stopped || (server.open_operation != 0 && server.verb == Verb::kStop);
+                      });
 }
 
 uint64_t Leader(const State& state) {

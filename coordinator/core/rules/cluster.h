@@ -17,6 +17,10 @@ Verdict TroubleOf(const State& state, const NodeState& server);
 // Answers, and says itself that neither etcd nor its API works: touching it costs nothing.
 bool Down(const State& state, const NodeState& server);
 
+// What is about to be done takes something new: a node or, before the datastore is restored, all servers at
+// once.
+bool Begins(const State& state, const Context& context);
+
 // The etcd member that the servers agree to be the leader; 0: unknown.
 uint64_t Leader(const State& state);
 

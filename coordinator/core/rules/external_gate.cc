@@ -1,6 +1,7 @@
 #include "common/reason.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/rules/rules.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 
@@ -10,6 +11,8 @@ Verdict ExternalGate(const State& state, const Context& context) {
   if (context.act != Act::kBegin || context.direction == Direction::kBack) return {};
   const v1::ExternalGate& policy = state.policies().gate();
   if (policy.prometheus_url().empty() && policy.command_size() == 0) return {};
+  // What the alerts are about may be why it goes back.
+  if (IsWayBack(state.plan())) return {};
   // A server that crashes until it is moved is itself what alerts are about: waiting would hold the cure.
   if (context.node.server && LastCrashed(state, context.direction) == &context.node) return {};
   const GateState& gate = state.gate;

@@ -8,6 +8,8 @@ namespace {
 // cordon keeps only new pods away meanwhile), but not when its pods were drained and have to come back first.
 bool Open(const NodeState& server, Direction direction) {
   if (server.fate == Fate::kTouching) return true;
+  const bool joins = server.verb == Verb::kRejoin || server.verb == Verb::kRestoreDatastore;
+  if (joins && server.open_operation != 0) return true;
   if (direction == Direction::kBack) return false;  // the way back repairs, worst first
   if (server.fate == Fate::kUnknown) return true;
   return server.in_flight() && ((server.drained && server.ours_cordoned()) || !server.moved());
@@ -17,6 +19,9 @@ bool Open(const NodeState& server, Direction direction) {
 
 Verdict OneServer(const State& state, const Context& context) {
   if (!context.node.server) return {};
+  const Act act = context.act;
+  if (act == Act::kStop || act == Act::kSwap || act == Act::kReset)
+    return {};  // all of them are down, by design
   for (uint32_t i = 0; i < state.servers(); ++i) {
     const NodeState& other = state.nodes[i];
     if (other.index == context.node.index || !Open(other, context.direction)) continue;

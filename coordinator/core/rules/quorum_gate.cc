@@ -47,6 +47,10 @@ v1::Reason QuorumLost(const NodeState& touched, uint32_t healthy, uint32_t neede
 
 Verdict QuorumGate(const State& state, const Context& context) {
   if (!context.node.server) return {};
+  // Where the datastore comes back from a backup there is no quorum to be kept: every server is stopped by
+  // design, the membership ends with the old datastore and begins anew with one member. Peers are judged by
+  // members-back.
+  if (context.act != Act::kBegin && context.act != Act::kTouch) return {};
   // What is down already costs no vote: repair is never blocked by the node that failed.
   if (Down(state, context.node)) return {};
   Others others = LookAtOthers(state, context.node);

@@ -14,6 +14,9 @@ const RuleTable& AllRules() {
       {"remedies-applied", RemediesApplied},
       {"one-server", OneServer},
       {"servers-first", ServersFirst},
+      {"workers-first", WorkersFirst},
+      {"all-stopped", AllStopped},
+      {"restored-first", RestoredFirst},
       {"failure-budget", FailureBudget},
       {"canary-first", CanaryFirst},
       {"unavailable-limit", UnavailableLimit},
@@ -22,6 +25,7 @@ const RuleTable& AllRules() {
       {"quorum-gate", QuorumGate},
       {"stability-gate", StabilityGate},
       {"leader-moved", LeaderMoved},
+      {"members-back", MembersBack},
       {"external-gate", ExternalGate},
   };
   return kRules;

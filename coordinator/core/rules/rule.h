@@ -16,6 +16,11 @@ using Verdict = std::vector<v1::Reason>;
 enum class Act : uint8_t {
   kBegin,  // take the node: its first cordon, drain or install
   kTouch,  // stop its k3s: install or put back
+  // The datastore's way back, on servers.
+  kStop,    // its k3s is stopped, and stays so
+  kSwap,    // the files of a stopped server go back
+  kReset,   // its datastore is replaced by the backup's
+  kRejoin,  // it joins the server that was reset
 };
 
 enum class Direction : uint8_t { kForward, kBack };

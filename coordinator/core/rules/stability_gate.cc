@@ -28,6 +28,7 @@ void JudgeServer(const State& state, const NodeState& server, uint64_t needed_ms
 
 Verdict StabilityGate(const State& state, const Context& context) {
   if (!context.node.server) return {};
+  if (context.act != Act::kBegin && context.act != Act::kTouch) return {};  // servers are down by design
   const NodeState& touched = context.node;
   const NodeState* crashed = LastCrashed(state, context.direction);
   const bool goes_next = crashed == &touched;

@@ -21,7 +21,11 @@ void BackUp(Moves& moves) {
     return moves.Enter(v1::STEP_CLEAN_UP, stop);
   if (state.paused) return;
   if (!state.policies().backup().enabled() || !state.backups.empty()) {
-    return moves.Enter(v1::STEP_UPGRADE_SERVERS);
+    const bool by_velero = state.policies().backup().velero_namespaces_size() != 0;
+    if (!by_velero || !state.velero_backup.empty()) return moves.Enter(v1::STEP_UPGRADE_SERVERS);
+    const NodeState& about = state.nodes.front();
+    if (state.tally.servers_claimed == state.servers() && !Rests(moves, about)) AskVeleroBackup(moves, about);
+    return;
   }
   if (state.backup_attempts >= kAttempts) return moves.Enter(v1::STEP_CLEAN_UP, state.backup_failure);
   if (state.tally.servers_claimed < state.servers()) return;

@@ -4,9 +4,11 @@
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
 #include "coordinator/core/remedies.h"
+#include "coordinator/core/restoring.h"
 #include "coordinator/core/retry.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -26,8 +28,14 @@ bool EveryServerIsBack(const State& state) {
 
 v1::RolloutEnded::Result ResultOf(const State& state) {
   if (Succeeded(state)) return v1::RolloutEnded::SUCCEEDED;
-  const bool staged = HasSteppedInto(state, v1::STEP_STAGE_RELEASE);
-  if (!staged && !state.aborting) return v1::RolloutEnded::REFUSED;
+  const v1::Step first = IsWayBack(state.plan()) ? v1::STEP_PUT_BACK_WORKERS : v1::STEP_STAGE_RELEASE;
+  if (!HasSteppedInto(state, first) && !state.aborting) return v1::RolloutEnded::REFUSED;
+  if (IsWayBack(state.plan())) return v1::RolloutEnded::STOPPED;
+  if (state.restores) {
+    const bool through = state.steps.back().because.code() == v1::REASON_UNSPECIFIED;
+    return through && RestoredServers(state) == state.servers() ? v1::RolloutEnded::COMPENSATED
+                                                                : v1::RolloutEnded::STOPPED;
+  }
   const bool restored = HasSteppedInto(state, v1::STEP_RESTORE_FROM_BACKUP) && EveryServerIsBack(state);
   return restored && !state.aborting ? v1::RolloutEnded::COMPENSATED : v1::RolloutEnded::STOPPED;
 }
@@ -78,7 +86,7 @@ bool Released(Moves& moves) {
 
 void CleanUp(Moves& moves) {
   const State& state = moves.state;
-  if (!Undone(moves) || !RemoveRemedies(moves) || !Released(moves)) return;
+  if (!StartedAgain(moves) || !Undone(moves) || !RemoveRemedies(moves) || !Released(moves)) return;
   const v1::Reason& last =
       state.steps.back().because;  // a way back that failed says more than what it was for
   const v1::Reason& why = last.code() == v1::REASON_UNSPECIFIED ? state.stop : last;

@@ -3,6 +3,7 @@
 #include "coordinator/core/chain.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 
@@ -16,7 +17,7 @@ void Preflight(Moves& moves) {
   const bool asked = std::all_of(state.nodes.begin(), state.nodes.end(), [](const NodeState& node) {
     return node.claimed || (!node.server && node.open_claim == 0 && node.attempts[Verb::kClaim] != 0);
   });
-  if (asked && !state.paused) moves.Enter(v1::STEP_STAGE_RELEASE);
+  if (asked && !state.paused) moves.Enter(StepAfter(state, v1::STEP_PREFLIGHT));
 }
 
 }  // namespace k3saga::core

@@ -1,17 +1,29 @@
+#include <algorithm>
+
 #include "coordinator/core/asks.h"
 #include "coordinator/core/chain.h"
 #include "coordinator/core/remedies.h"
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
 
+// Of two that could be next: as planned, with etcd's leader last; on the way back the one that was moved
+// last.
+bool GoesBefore(const State& state, const NodeState& a, const NodeState& b) {
+  if (IsWayBack(state.plan())) return a.plan->moved_as() > b.plan->moved_as();
+  const auto leads = [&](const NodeState& server) {
+    return server.plan->member_id() != 0 && server.plan->member_id() == Leader(state);
+  };
+  return leads(b) && !leads(a);
+}
+
 // Which one is taken now: the one that was begun, the one that crashes until it is moved, one that is down
-// anyway (costs no vote), then in the plan's order with etcd's leader last.
+// anyway (costs no vote), then in order.
 const NodeState* NextServer(const State& state) {
-  const NodeState* leader = nullptr;
   const NodeState* next = nullptr;
   const NodeState* down = nullptr;
   for (uint32_t i = 0; i < state.servers(); ++i) {
@@ -19,19 +31,17 @@ const NodeState* NextServer(const State& state) {
     if (server.moved()) continue;
     if (server.begun) return &server;
     const bool away = ProofOf(state, server) == nullptr ? !server.plan->was_available() : Down(state, server);
-    const bool leads = server.plan->member_id() != 0 && server.plan->member_id() == Leader(state);
-    const NodeState*& place = away ? down : leads ? leader : next;
-    if (place == nullptr) place = &server;
+    const NodeState*& place = away ? down : next;
+    if (place == nullptr || (!away && GoesBefore(state, server, *place))) place = &server;
   }
   if (const NodeState* crashed = LastCrashed(state, Direction::kForward)) return crashed;
-  if (down != nullptr) return down;
-  return next != nullptr ? next : leader;
+  return down != nullptr ? down : next;
 }
 
 // A server step failed, or the user or a gate ended it: what runs is let finish, then the way back or out.
 void LeaveServers(Moves& moves, const v1::Reason& because) {
   const State& state = moves.state;
-  if (!ServerFailed(state) || state.aborting) {
+  if (!ServerFailed(state) || state.aborting || IsWayBack(state.plan())) {
     if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
     return;
   }
@@ -46,14 +56,14 @@ void LeaveServers(Moves& moves, const v1::Reason& because) {
   const bool goes_back =
       state.policies().servers().on_failure() == v1::ON_FAILURE_PUT_BACK && !state.past_return;
   if (goes_back) return moves.Enter(v1::STEP_RESTORE_FROM_BACKUP, because);
-  if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
+  if (WindDown(moves, because)) moves.Enter(WayOutPastReturn(state), ReasonPastReturn(state, because));
 }
 
 // From here on binaries alone do not lead back: every server was healthy at the new minor, or etcd says so
 // itself.
 void NotePointOfNoReturn(Moves& moves) {
   const State& state = moves.state;
-  if (state.past_return) return;
+  if (state.past_return || IsWayBack(state.plan())) return;
   if (state.plan().minor_step() && state.tally.servers_moved == state.servers()) {
     return moves.PassReturn("every server runs the new minor version");
   }
@@ -64,10 +74,15 @@ void NotePointOfNoReturn(Moves& moves) {
   }
 }
 
-// All servers run the target. Workers start once they are ready and quorum holds; Node Ready may follow.
-void EnterWorkers(Moves& moves) {
+// All servers run the target. What follows starts once they are ready and quorum holds; Node Ready may
+// follow.
+void EnterNext(Moves& moves) {
   const State& state = moves.state;
   if (state.paused) return;
+  // Workers may be upgraded while a server's Node is awaited; Verify wants it to be through.
+  const bool all_through = std::all_of(state.nodes.begin(), state.nodes.begin() + state.servers(),
+                                       [](const NodeState& server) { return server.finished(); });
+  if (IsWayBack(state.plan()) && !all_through) return;
   if (!state.proof_fresh()) return moves.Probe("", false);
   Verdict trouble;
   for (uint32_t i = 0; i < state.servers() && trouble.empty(); ++i)
@@ -76,10 +91,13 @@ void EnterWorkers(Moves& moves) {
   // What fails here is tried again on the way out.
   if (state.remedy.open != 0) return;
   if (RemediesStand(state) && state.remedy.verb != Verb::kRemoveManifests) return AskRemoveRemedies(moves);
-  moves.Enter(v1::STEP_UPGRADE_WORKERS);
+  moves.Enter(StepAfter(state, state.step));
 }
 
 }  // namespace
+
+// A rollback by binaries goes the same way, with what was kept in the place of a release.
+void PutBackServers(Moves& moves) { UpgradeServers(moves); }
 
 void UpgradeServers(Moves& moves) {
   const State& state = moves.state;
@@ -91,7 +109,7 @@ void UpgradeServers(Moves& moves) {
     if (server.moved() && !server.finished() && !Rests(moves, server)) FinishMoved(moves, server);
   }
   const NodeState* next = NextServer(state);
-  if (next == nullptr) return EnterWorkers(moves);
+  if (next == nullptr) return EnterNext(moves);
   if (Rests(moves, *next)) return;
   const Verdict verdict = TakeForward(moves, *next);
   if (!verdict.empty()) AnswerRefusal(moves, *next, verdict);

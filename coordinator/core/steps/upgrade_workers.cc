@@ -1,6 +1,10 @@
+#include <algorithm>
+
+#include "common/reason.h"
 #include "coordinator/core/chain.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -28,7 +32,7 @@ struct Survey {
 Survey GoOnWithAll(Moves& moves) {
   Survey survey;
   for (const NodeState& node : moves.state.nodes) {
-    if (node.finished()) continue;
+    if (node.finished() || (node.server && IsWayBack(moves.state.plan()))) continue;  // servers go back later
     survey.unfinished = true;
     const bool waiting = !node.begun && !node.moved() && !node.failed;
     if (!waiting || node.busy()) survey.in_flight = true;
@@ -55,16 +59,33 @@ void Stand(Moves& moves, const NodeState& next, const Verdict& verdict) {
   AnswerRefusal(moves, next, verdict);
 }
 
+// On the way back the servers follow, but not below a worker that stayed where it was.
+void EnterNext(Moves& moves) {
+  const State& state = moves.state;
+  if (!IsWayBack(state.plan())) return moves.Enter(v1::STEP_VERIFY);
+  const auto ahead = std::find_if(state.nodes.begin() + state.servers(), state.nodes.end(),
+                                  [&](const NodeState& worker) { return WantsPutBack(state, worker); });
+  if (ahead == state.nodes.end()) return moves.Enter(StepAfter(state, state.step));
+  moves.Enter(v1::STEP_CLEAN_UP,
+              MakeReason(v1::WORKERS_FIRST, ahead->name(),
+                         "this worker could not be put back, and must not be newer than the servers: " +
+                             Describe(ahead->reason),
+                         "repair it, then roll back again"));
+}
+
 }  // namespace
 
 void UpgradeWorkers(Moves& moves) {
   KeepClaims(moves);
   if (const v1::Reason stop = StopReason(moves.state); stop.code() != 0) {
-    if (WindDown(moves, stop)) moves.Enter(v1::STEP_CLEAN_UP, stop);
-    return;
+    if (!WindDown(moves, stop)) return;
+    const bool server_failed =
+        ServerFailed(moves.state) && !moves.state.aborting && !IsWayBack(moves.state.plan());
+    if (!server_failed) return moves.Enter(v1::STEP_CLEAN_UP, stop);
+    return moves.Enter(WayOutPastReturn(moves.state), ReasonPastReturn(moves.state, stop));
   }
   const Survey survey = GoOnWithAll(moves);
-  if (!survey.unfinished && !moves.state.paused) return moves.Enter(v1::STEP_VERIFY);
+  if (!survey.unfinished && !moves.state.paused) return EnterNext(moves);
   // A new one is judged by a state that knows what the others have just come to.
   if (survey.next == nullptr || !moves.empty()) return;
   const Verdict verdict = TakeForward(moves, *survey.next);

@@ -9,6 +9,7 @@
 #include "coordinator/core/rules/cluster.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -16,8 +17,8 @@ namespace {
 // A kubelet renews its lease every ten seconds; a node whose kubelet died still looks Ready for a while.
 constexpr uint64_t kFreshHeartbeatMs = 60'000;
 
-bool Done(const NodeState& node) {
-  return node.result == v1::NodeFinished::UPGRADED || node.result == v1::NodeFinished::UNCHANGED;
+bool Done(const State& state, const NodeState& node) {
+  return node.result == GoalResult(state) || node.result == v1::NodeFinished::UNCHANGED;
 }
 
 using NodeObjects = std::unordered_map<std::string, const v1::KubeNode*>;  // looked up, never iterated
@@ -44,7 +45,7 @@ v1::Reason JudgeNode(const State& state, const NodeState& node, const NodeObject
     return MakeReason(v1::NODE_UNHEALTHY, node.name(), "it is still cordoned by this rollout",
                       "kubectl uncordon " + node.name());
   }
-  if (object.kubelet_version() != state.plan().to_version()) {
+  if (object.kubelet_version() != TargetOf(state, node)) {
     return MakeReason(v1::WRONG_VERSION_RUNNING, node.name(),
                       absl::StrCat("its kubelet is ", object.kubelet_version()));
   }
@@ -67,7 +68,7 @@ Verdict JudgeServers(const State& state) {
     if (proof->ready_for_ms() < SettleMs(state)) {
       verdict.push_back(MakeReason(v1::SERVER_NOT_SETTLED, server.name(),
                                    absl::StrCat("ready for ", proof->ready_for_ms() / 1000, " s")));
-    } else if (proof->running_version() != state.plan().to_version()) {
+    } else if (proof->running_version() != TargetOf(state, server)) {
       verdict.push_back(MakeReason(v1::WRONG_VERSION_RUNNING, server.name(),
                                    absl::StrCat("it runs ", proof->running_version())));
     }
@@ -77,8 +78,9 @@ Verdict JudgeServers(const State& state) {
 
 // Nodes that the policy let fail: the rollout did what it could, and says that it is not all.
 v1::Reason LeftBehind(const State& state) {
+  if (state.velero_failure.code() != v1::REASON_UNSPECIFIED) return state.velero_failure;
   for (const NodeState& node : state.nodes) {
-    if (Done(node)) continue;
+    if (Done(state, node)) continue;
     v1::Reason reason = node.reason;
     if (reason.code() == v1::REASON_UNSPECIFIED) reason.set_code(v1::NODE_UNHEALTHY);
     if (reason.subject().empty()) reason.set_subject(node.name());
@@ -116,7 +118,7 @@ void Verify(Moves& moves) {
   if (UndoesCordons(moves, objects)) return;
   Verdict verdict = JudgeServers(state);
   for (const NodeState& node : state.nodes) {
-    if (!Done(node) || !node.plan->runs_kubelet()) continue;
+    if (!Done(state, node) || !node.plan->runs_kubelet()) continue;
     v1::Reason reason = JudgeNode(state, node, objects);
     if (reason.code() != 0) verdict.push_back(std::move(reason));
   }

@@ -67,6 +67,28 @@ v1::RolloutCreated MakeRollout(int servers, int workers) {
   return created;
 }
 
+v1::RolloutCreated MakeRollback(int servers, int workers, bool datastore) {
+  v1::RolloutCreated created = MakeRollout(servers, workers);
+  v1::Plan& plan = *created.mutable_plan();
+  plan.set_kind(v1::Plan::ROLLBACK);
+  plan.set_undoes("20260130-101112-0001");
+  plan.set_from_version(kTo);
+  plan.set_to_version(kFrom);
+  for (int i = 0; i < plan.nodes_size(); ++i) {
+    v1::PlannedNode& node = *plan.mutable_nodes(i);
+    node.set_from_version(kTo);
+    node.set_to_version(kFrom);
+    node.set_moved_as(static_cast<uint32_t>(i == 0 ? servers : i < servers ? i : i + 1));
+    node.set_api_url(absl::StrCat("https://10.0.0.", i + 1, ":6443"));
+  }
+  if (!datastore) return created;
+  plan.mutable_restore_from()->set_id("b1");
+  plan.mutable_restore_from()->set_sha256("5a");
+  plan.set_restore_on(servers > 1 ? "s2" : "s1");
+  plan.set_consent_data_loss(true);
+  return created;
+}
+
 v1::GateProved HealthyProof(const v1::Plan& plan) {
   v1::GateProved proved;
   for (const v1::PlannedNode& node : plan.nodes()) {

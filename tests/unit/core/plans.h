@@ -11,6 +11,10 @@ inline constexpr char kTo[] = "v1.32.0+k3s1";
 // s1..sN with etcd members 1..N, w1..wM, sensible policies: cordon and drain of workers, put back servers.
 v1::RolloutCreated MakeRollout(int servers, int workers);
 
+// The same cluster at kTo, on its way back to kFrom: s2, s3, s1 were upgraded in this order, then the
+// workers. With `datastore`, it comes back from backup "b1" on s2.
+v1::RolloutCreated MakeRollback(int servers, int workers, bool datastore);
+
 // All servers ready and settled; s1 leads.
 v1::GateProved HealthyProof(const v1::Plan& plan);
 

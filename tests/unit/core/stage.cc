@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/reason.h"
+#include "coordinator/core/way.h"
 #include "tests/unit/core/plans.h"
 
 namespace k3saga::core {
@@ -22,6 +23,10 @@ Stage::Stage(v1::RolloutCreated created) {
   v1::Event event;
   *event.mutable_created() = std::move(created);
   Feed(std::move(event));
+}
+
+Stage::Stage(const std::vector<v1::Event>& log) : log_(log) {
+  for (const v1::Event& event : log_) EXPECT_TRUE(Apply(event, state_).ok()) << event.DebugString();
 }
 
 void Stage::Feed(v1::Event event) {
@@ -109,7 +114,9 @@ v1::GateProved Stage::Prove(uint64_t sequence, bool with_nodes) const {
   for (v1::ServerProof& proof : *proved.mutable_servers()) {
     const NodeState& server = *state_.Find(proof.node());
     proof.set_leader_id(leader_);
-    if (server.moved()) proof.set_running_version(kTo);
+    if (server.moved()) proof.set_running_version(IsWayBack(state_.plan()) ? TargetOf(state_, server) : kTo);
+    if (server.fate == Fate::kBack) proof.set_running_version(server.plan->from_version());
+    if (state_.data_restored) ProveRestored(server, proof);
     proof.set_main_pid(proof.main_pid() + 1000 * server.touch_order);
   }
   if (with_nodes) {
@@ -117,11 +124,20 @@ v1::GateProved Stage::Prove(uint64_t sequence, bool with_nodes) const {
       v1::KubeNode& object = *proved.add_nodes();
       object.set_name(node.name());
       object.set_ready(true);
-      object.set_kubelet_version(node.moved() ? kTo : kFrom);
+      object.set_kubelet_version(TargetOf(state_, node));
     }
   }
   if (spoil) spoil(proved);
   return proved;
+}
+
+// New members with new ids, as many as joined; the others are down.
+void Stage::ProveRestored(const NodeState& server, v1::ServerProof& proof) const {
+  proof.clear_members();
+  proof.set_ready(server.restored);
+  proof.set_etcd_serving(server.restored);
+  if (!server.restored) return;
+  for (uint32_t i = 0; i < RestoredMembers(state_); ++i) proof.add_members()->set_id(100 + i);
 }
 
 std::vector<std::string> Stage::Issued(const std::vector<std::string>& verbs) const {

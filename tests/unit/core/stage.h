@@ -17,6 +17,8 @@ class Stage {
   using Script = std::function<std::optional<v1::Outcome>(const v1::OperationIssued&)>;
 
   explicit Stage(v1::RolloutCreated created);
+  // Goes on where this log ends; decides nothing by itself.
+  explicit Stage(const std::vector<v1::Event>& log);
 
   Script script;
   // Changes the proof that is about to be given.
@@ -42,6 +44,7 @@ class Stage {
   void Decided();
   bool Answer();
   bool FireTimer();
+  void ProveRestored(const NodeState& server, v1::ServerProof& proof) const;
   v1::GateProved Prove(uint64_t sequence, bool with_nodes) const;
 
   uint64_t leader_ = 1;  // etcd member
