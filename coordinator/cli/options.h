@@ -82,10 +82,10 @@ struct AgentsUpgradeCommand {
   bool during_rollout = false;
 };
 
-using AnyCommand =
-    std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand, CheckCommand,
-                 PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand, StatusCommand, HistoryCommand,
-                 ExportCommand, PauseCommand, ResumeCommand, AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
+using AnyCommand = std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand,
+                                CheckCommand, PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand,
+                                StatusCommand, HistoryCommand, ExportCommand, PauseCommand, ResumeCommand,
+                                AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
 
 struct Options {
   std::string cluster_file;

@@ -152,7 +152,9 @@ void Checker::OnServerStart(int node) {
 void Checker::JudgeTaken(int node) {
   if (paused_) Violate("a node was taken while the rollout was paused");
   if (aborting_) Violate("a node was taken although the user aborted");
-  const bool closed = world_.GateClosed() && world_.schedule.now() - world_.gate_closed_since > kBlindMs;
+  // Whoever goes back does not ask it: what it is about may be why.
+  const bool closed = !world_.scenario.way_back() && world_.GateClosed() &&
+                      world_.schedule.now() - world_.gate_closed_since > kBlindMs;
   const bool server = world_.scenario.nodes[static_cast<size_t>(node)].server;
   // A server that crashes until it is moved goes next all the same.
   if (closed && !(server && ServersMayCrash())) Violate("a node was taken while the user's gate was closed");

@@ -31,9 +31,9 @@ TEST(RolloutJson, HasTheDocumentedShape) {
                                     {"cordoned_by_rollout", false}}));
   std::vector<std::string> keys;
   for (const auto& item : json.items()) keys.push_back(item.key());
-  EXPECT_THAT(
-      keys, testing::ElementsAre("rollout", "cluster", "from", "to", "state", "reason", "holder", "began",
-                                 "seconds", "past_point_of_no_return", "held", "steps", "nodes", "backups"));
+  EXPECT_THAT(keys, testing::ElementsAre("rollout", "kind", "cluster", "from", "to", "state", "reason",
+                                         "holder", "began", "seconds", "past_point_of_no_return", "held",
+                                         "steps", "nodes", "backups"));
 }
 
 TEST(NodesJson, CarriesTheFactsOrWhyThereAreNone) {

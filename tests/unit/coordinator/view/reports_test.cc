@@ -85,8 +85,9 @@ TEST(HistoryPage, ListsTheRollouts) {
                                    1'769'869'507'000, 1'769'869'572'000}},
                                  absl::UTCTimeZone()),
                      {}),
-            "ROLLOUT               BEGAN                TOOK   FROM          TO            STATE\n"
-            "20260131-142507-4f2a  2026-01-31 14:25:07  1m05s  v1.31.4+k3s1  v1.32.0+k3s1  not finished\n");
+            "ROLLOUT               KIND     BEGAN                TOOK   FROM          TO            STATE\n"
+            "20260131-142507-4f2a  upgrade  2026-01-31 14:25:07  1m05s  v1.31.4+k3s1  v1.32.0+k3s1  not "
+            "finished\n");
   EXPECT_EQ(PaintAll(HistoryPage({}, absl::UTCTimeZone()), {}), "No rollouts yet.\n");
 }
 
