@@ -20,9 +20,11 @@ int RunLab(std::vector<std::string> arguments, const std::filesystem::path& log)
 }
 
 TEST(Lab, ComesUpAndLeavesNoProcessBehind) {
-  std::string dir = absl::StrCat(::testing::TempDir(), "k3saga-smoke-XXXXXX");
-  ASSERT_NE(mkdtemp(dir.data()), nullptr);
-  const std::filesystem::path log = absl::StrCat(dir, ".log");
+  std::string made = absl::StrCat(::testing::TempDir(), "k3saga-smoke-XXXXXX");
+  ASSERT_NE(mkdtemp(made.data()), nullptr);
+  // A lab may lie below anything, also what looks like a part of its own layout.
+  const std::string dir = absl::StrCat(made, "/root/nodes/root/lab");
+  const std::filesystem::path log = absl::StrCat(made, "/log");
   const int up = RunLab({"up", "--dir", dir, "--servers", "1", "--workers", "1", "--no-agents"}, log);
   EXPECT_EQ(up, 0) << ReadFile(log).value_or("");
   if (up == 0) {
@@ -33,8 +35,7 @@ TEST(Lab, ComesUpAndLeavesNoProcessBehind) {
   EXPECT_EQ(RunLab({"down", "--dir", dir}, log), 0);
   EXPECT_TRUE(ProcessesOfLab(dir).empty());
   EXPECT_FALSE(std::filesystem::exists(absl::StrCat(dir, "/daemon.sock")));
-  std::filesystem::remove_all(dir);
-  std::filesystem::remove(log);
+  std::filesystem::remove_all(made);
 }
 
 TEST(Lab, DownWithoutALabIsFine) {
