@@ -13,7 +13,7 @@ namespace k3saga::hosts {
 namespace {
 
 constexpr std::chrono::minutes kRootDeadline{15};  // debootstrap, once
-constexpr std::chrono::minutes kBootDeadline{5};
+constexpr std::chrono::minutes kBootDeadline{6};
 
 absl::StatusOr<ProcessResult> RunScript(std::vector<std::string> arguments,
                                         std::chrono::milliseconds deadline, std::string stdin_data = "") {
@@ -37,7 +37,7 @@ absl::StatusOr<std::string> ScriptOutput(const std::vector<std::string>& argumen
   K3SAGA_ASSIGN_OR_RETURN(ProcessResult result, RunScript(arguments, deadline));
   if (!result.ok()) {
     return absl::InternalError(
-        absl::StrCat("hosts ", absl::StrJoin(arguments, " "), ": ", result.Describe()));
+        absl::StrCat("hosts ", absl::StrJoin(arguments, " "), ": ", result.Describe(), "\n", result.err));
   }
   return std::move(result.out);
 }
