@@ -98,6 +98,10 @@ void AddFaultCommands(CLI::App& app, std::function<int()>& action) {
   drain->add_option("NODE", all->node)->required();
   drain->add_flag("--clear", all->clear, "Take it back");
 
+  CLI::App* velero = add("velero", "Velero is there, and behaves like this",
+                         [](const Lab& lab, const Arguments& given) { return SetVelero(lab, given.kind); });
+  velero->add_option("KIND", all->kind, "good | fails | hangs")->required();
+
   for (const std::string verb : {"kill", "pause", "resume"}) {
     const std::string help = verb == "kill"    ? "SIGKILL for a process"
                              : verb == "pause" ? "SIGSTOP"

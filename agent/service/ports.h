@@ -34,6 +34,8 @@ class Transfers {
                                                 std::string_view file_name) = 0;
   // Where a backup's file lies on this node.
   virtual absl::StatusOr<std::string> BackupFile(std::string_view backup_id, std::string_view file_name) = 0;
+  // All of it, against its manifest; kNotFound.
+  virtual absl::StatusOr<v1::VerifyBackupReply> VerifyBackup(std::string_view backup_id) = 0;
 };
 
 // The agent itself, replaced by another version. Thread-safe.

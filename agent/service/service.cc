@@ -128,6 +128,17 @@ grpc::ServerUnaryReactor* AgentService::ListOperations(grpc::CallbackServerConte
   });
 }
 
+grpc::ServerUnaryReactor* AgentService::VerifyBackup(grpc::CallbackServerContext* context,
+                                                     const v1::VerifyBackupRequest* request,
+                                                     v1::VerifyBackupReply* reply) {
+  return Unary(context, [this, request, reply] {
+    auto verified = parts_.transfers->VerifyBackup(request->id());
+    if (!verified.ok()) return ToGrpc(verified.status());
+    *reply = *std::move(verified);
+    return grpc::Status::OK;
+  });
+}
+
 grpc::ServerUnaryReactor* AgentService::BeginUpload(grpc::CallbackServerContext* context,
                                                     const v1::BeginUploadRequest* request,
                                                     v1::BeginUploadReply* reply) {

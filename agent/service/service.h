@@ -46,6 +46,9 @@ class AgentService final : public v1::Agent::CallbackService {
   grpc::ServerUnaryReactor* ListOperations(grpc::CallbackServerContext* context,
                                            const v1::ListOperationsRequest* request,
                                            v1::ListOperationsReply* reply) override;
+  grpc::ServerUnaryReactor* VerifyBackup(grpc::CallbackServerContext* context,
+                                         const v1::VerifyBackupRequest* request,
+                                         v1::VerifyBackupReply* reply) override;
   grpc::ServerUnaryReactor* BeginUpload(grpc::CallbackServerContext* context,
                                         const v1::BeginUploadRequest* request,
                                         v1::BeginUploadReply* reply) override;

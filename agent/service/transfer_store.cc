@@ -74,4 +74,15 @@ absl::StatusOr<std::string> TransferStore::BackupFile(std::string_view backup_id
   return backups_.FilePath(backup_id, file_name);
 }
 
+absl::StatusOr<v1::VerifyBackupReply> TransferStore::VerifyBackup(std::string_view backup_id) {
+  v1::VerifyBackupReply reply;
+  auto described = backups_.Describe(backup_id);
+  const absl::Status read = described.ok() ? backups_.Find(backup_id).status() : described.status();
+  if (absl::IsNotFound(read) || absl::IsInvalidArgument(read)) return read;
+  reply.set_sound(read.ok());
+  if (described.ok()) *reply.mutable_backup() = *std::move(described);
+  if (!read.ok()) reply.set_problem(std::string(read.message()));
+  return reply;
+}
+
 }  // namespace k3saga::service

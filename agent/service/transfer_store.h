@@ -22,6 +22,7 @@ class TransferStore final : public Transfers {
   absl::StatusOr<uint64_t> FinishUpload(std::string_view sha256, std::string_view version,
                                         std::string_view file_name) override;
   absl::StatusOr<std::string> BackupFile(std::string_view backup_id, std::string_view file_name) override;
+  absl::StatusOr<v1::VerifyBackupReply> VerifyBackup(std::string_view backup_id) override;
 
  private:
   // How much of a file is still to come, by what was announced and appended in this process.

@@ -27,6 +27,8 @@ struct Parsed {
   ExportCommand export_events;
   ResumeCommand resume;
   AbortCommand abort;
+  BackupCommand backup;
+  VerifyBackupCommand verify_backup;
   RenderPlansCommand render;
   AgentsUpgradeCommand agents_upgrade;
 };
@@ -159,6 +161,21 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   abort->callback([&] { command = parsed.abort; });
 }
 
+void AddBackupCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
+  CLI::App* backup = app.add_subcommand("backup", "take a backup of the datastore now, or verify one");
+  backup->add_option("--node", parsed.backup.node, "the server whose agent takes it; otherwise a ready one");
+  backup->require_subcommand(0, 1);
+  backup->callback([&command, &parsed, backup] {
+    if (backup->get_subcommands().empty()) command = parsed.backup;
+  });
+  CLI::App* verify = backup->add_subcommand(
+      "verify", "read all of a backup, on its node and here, and compare it with its manifest");
+  verify->add_option("ID", parsed.verify_backup.id, "as `backups` lists it")->required();
+  verify->callback([&] { command = parsed.verify_backup; });
+  CLI::App* backups = app.add_subcommand("backups", "list the backups on the nodes and on this machine");
+  backups->callback([&] { command = BackupsCommand{}; });
+}
+
 }  // namespace
 
 bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode* code) {
@@ -187,6 +204,7 @@ bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode*
   AddReadingCommands(app, parsed, options->command);
   AddRollingCommands(app, parsed, options->command);
   AddAgentsCommands(app, parsed, options->command);
+  AddBackupCommands(app, parsed, options->command);
 
   bool topic_shown = false;
   CLI::App* help = app.add_subcommand("help", "help on a topic: exit-codes");

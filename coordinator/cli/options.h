@@ -71,6 +71,13 @@ struct AbortCommand {
   std::string rollout;
   bool yes = false;
 };
+struct BackupCommand {
+  std::string node;  // whose agent takes it; "" = a ready server's
+};
+struct BackupsCommand {};
+struct VerifyBackupCommand {
+  std::string id;
+};
 struct RenderPlansCommand {
   std::string to;
 };
@@ -82,10 +89,11 @@ struct AgentsUpgradeCommand {
   bool during_rollout = false;
 };
 
-using AnyCommand = std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand,
-                                CheckCommand, PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand,
-                                StatusCommand, HistoryCommand, ExportCommand, PauseCommand, ResumeCommand,
-                                AbortCommand, RenderPlansCommand, AgentsUpgradeCommand>;
+using AnyCommand =
+    std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand, CheckCommand,
+                 PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand, StatusCommand, HistoryCommand,
+                 ExportCommand, PauseCommand, ResumeCommand, AbortCommand, BackupCommand, BackupsCommand,
+                 VerifyBackupCommand, RenderPlansCommand, AgentsUpgradeCommand>;
 
 struct Options {
   std::string cluster_file;

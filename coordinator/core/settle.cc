@@ -167,8 +167,11 @@ void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint6
   NodeEdit node(state, index);
   if (node->open_operation == issued.sequence()) node->open_operation = 0;
   SettleVerb(verb, next, outcome, state.plan().kind() == v1::Plan::UPGRADE, *node);
-  if (verb == Verb::kVeleroBackup && next == Next::kDone)
-    state.velero_backup = issued.spec().velero_backup().name();
+  if (verb == Verb::kVeleroBackup && next == Next::kDone) {
+    // The agent chose another name where that one was taken.
+    const std::string& taken = outcome.backup().id();
+    state.velero_backup = taken.empty() ? issued.spec().velero_backup().name() : taken;
+  }
   if (verb == Verb::kVeleroRestore) SettleVeleroRestore(next, outcome, state);
   if (ClaimLost(outcome)) {
     node->claimed = false;

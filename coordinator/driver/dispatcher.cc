@@ -5,8 +5,11 @@
 #include <utility>
 
 #include "common/host/crash_point.h"
+#include "common/host/log.h"
 #include "common/reason.h"
+#include "coordinator/driver/backup_copies.h"
 #include "coordinator/driver/backup_copy.h"
+#include "coordinator/driver/external_backup.h"
 #include "coordinator/fleet/rounds.h"
 
 namespace k3saga::driver {
@@ -147,7 +150,9 @@ void Dispatcher::Begin(const v1::OperationIssued& issued, const core::State& sta
   kBeforeDispatch.MaybeDie();
   operations_[issued.sequence()];  // under way, also while its files are being sent
   const v1::RunRequest request = RequestFor(issued, state);
-  if (issued.spec().has_stage() && PushesFiles(issued.spec().stage().release())) {
+  if (issued.spec().has_backup() && issued.spec().backup().datastore() == v1::DATASTORE_EXTERNAL) {
+    RunCommand(issued, state);
+  } else if (issued.spec().has_stage() && PushesFiles(issued.spec().stage().release())) {
     PushFirst(issued, request, state);
   } else {
     Follow(issued.sequence(), issued, request);
@@ -194,12 +199,26 @@ void Dispatcher::Follow(uint64_t sequence, const v1::OperationIssued& issued, co
                               [this, sequence, issued, authority = request.authority()](
                                   v1::Outcome outcome, const std::string& journal_id) {
                                 if (!copy_backups_to_.empty() && outcome.code() == v1::Outcome::SUCCEEDED &&
-                                    outcome.has_backup()) {
+                                    issued.spec().has_backup()) {
                                   CopyFirst(issued, authority, std::move(outcome), journal_id);
                                 } else {
                                   Settle(sequence, std::move(outcome), journal_id);
                                 }
                               }});
+}
+
+// An external datastore is nobody's node's to copy.
+void Dispatcher::RunCommand(const v1::OperationIssued& issued, const core::State& state) {
+  const auto& command = state.policies().backup().external_command();
+  ExternalBackup::Job job;
+  job.argv = {command.begin(), command.end()};
+  job.rollout = state.rollout();
+  job.name = issued.spec().backup().name();
+  job.deadline = std::chrono::seconds(issued.deadline_seconds());
+  operations_[issued.sequence()].command = std::make_unique<ExternalBackup>(
+      edge_.loop, std::move(job), [this, sequence = issued.sequence()](v1::Outcome outcome) {
+        Settle(sequence, std::move(outcome), "");
+      });
 }
 
 // A backup that was to be copied counts once it is: nothing is changed before.
@@ -216,6 +235,10 @@ void Dispatcher::CopyFirst(const v1::OperationIssued& issued, const v1::Authorit
   };
   job.done = [this, issued, outcome = std::move(outcome), journal_id](const absl::Status& status) {
     if (status.ok()) {
+      // As many as on the node; one that cannot be removed is no reason to stop.
+      const absl::Status pruned =
+          PruneCopies(copy_backups_to_, issued.spec().backup().keep(), outcome.backup().id());
+      if (!pruned.ok()) LogWarning(std::string(pruned.message()));
       Settle(issued.sequence(), outcome, journal_id);
       return;
     }

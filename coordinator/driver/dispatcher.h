@@ -41,7 +41,8 @@ class Dispatcher {
   struct Operation {
     fleet::CallHandle push;
     std::unique_ptr<OperationFollower> follower;
-    fleet::CallHandle copy;  // of the backup it took
+    fleet::CallHandle copy;     // of the backup it took
+    fleet::CallHandle command;  // an external datastore's backup
   };
 
   void DropWhatIsNotOpen(const core::State& state);
@@ -49,6 +50,7 @@ class Dispatcher {
   void Begin(const v1::OperationIssued& issued, const core::State& state);
   void PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request, const core::State& state);
   void Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request);
+  void RunCommand(const v1::OperationIssued& issued, const core::State& state);
   void BeginProbe(const v1::ProbeIssued& issued, const core::State& state);
   void BeginGate(const v1::ExternalGateAsked& asked, const core::State& state);
   void BeginTimer(const v1::TimerSet& timer);

@@ -75,6 +75,10 @@ class Fleet {
                                                 const v1::ReplaceAgentRequest& request,
                                                 std::chrono::milliseconds timeout,
                                                 Done<v1::ReplaceAgentReply> done) = 0;
+  [[nodiscard]] virtual CallHandle VerifyBackup(const std::string& node,
+                                                const v1::VerifyBackupRequest& request,
+                                                std::chrono::milliseconds timeout,
+                                                Done<v1::VerifyBackupReply> done) = 0;
   // Sends what the agent does not have yet. `moved` (may be null) hears of it chunk by chunk.
   [[nodiscard]] virtual CallHandle Upload(const std::string& node, const v1::Authority& authority,
                                           const UploadFile& file, std::chrono::milliseconds timeout,

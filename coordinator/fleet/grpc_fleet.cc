@@ -145,6 +145,13 @@ CallHandle GrpcFleet::ReplaceAgent(const std::string& node, const v1::ReplaceAge
       node, static_cast<Replacing::Method>(&Async::ReplaceAgent), request, timeout, std::move(done));
 }
 
+CallHandle GrpcFleet::VerifyBackup(const std::string& node, const v1::VerifyBackupRequest& request,
+                                   std::chrono::milliseconds timeout, Done<v1::VerifyBackupReply> done) {
+  using Verifying = UnaryCall<v1::VerifyBackupRequest, v1::VerifyBackupReply>;
+  return Ask<v1::VerifyBackupRequest, v1::VerifyBackupReply>(
+      node, static_cast<Verifying::Method>(&Async::VerifyBackup), request, timeout, std::move(done));
+}
+
 CallHandle GrpcFleet::Run(const std::string& node, const v1::RunRequest& request,
                           std::chrono::milliseconds timeout, RunEvents events) {
   v1::Agent::Stub* stub = channels_->Find(node);

@@ -44,6 +44,8 @@ class GrpcFleet final : public Fleet {
                             std::chrono::milliseconds timeout, Done<v1::ListOperationsReply> done) override;
   CallHandle ReplaceAgent(const std::string& node, const v1::ReplaceAgentRequest& request,
                           std::chrono::milliseconds timeout, Done<v1::ReplaceAgentReply> done) override;
+  CallHandle VerifyBackup(const std::string& node, const v1::VerifyBackupRequest& request,
+                          std::chrono::milliseconds timeout, Done<v1::VerifyBackupReply> done) override;
   CallHandle Upload(const std::string& node, const v1::Authority& authority, const UploadFile& file,
                     std::chrono::milliseconds timeout, Transferred moved,
                     Done<v1::UploadReply> done) override;

@@ -165,6 +165,20 @@ Json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& w
   return json;
 }
 
+Json BackupsJson(const std::vector<BackupRow>& rows) {
+  Json backups = Json::array();
+  for (const BackupRow& row : rows) {
+    backups.push_back({{"id", row.id},
+                       {"node", row.node},
+                       {"version", row.version},
+                       {"taken", Utc(row.taken_ms)},
+                       {"bytes", row.bytes},
+                       {"on_node", row.on_node},
+                       {"copy", row.copy}});
+  }
+  return {{"backups", std::move(backups)}};
+}
+
 Json HistoryJson(const std::vector<RolloutRow>& rows) {
   Json rollouts = Json::array();
   for (const RolloutRow& row : rows) {

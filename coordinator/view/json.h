@@ -17,6 +17,7 @@ nlohmann::ordered_json RolloutJson(const Model& model);
 nlohmann::ordered_json NodesJson(const std::vector<NodeAnswer>& answers);
 // `outcome` is "plan", "nothing_to_do" or "refused".
 nlohmann::ordered_json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& waves);
+nlohmann::ordered_json BackupsJson(const std::vector<BackupRow>& rows);
 nlohmann::ordered_json HistoryJson(const std::vector<RolloutRow>& rows);
 // One event of a rollout's log: number, time, what it says in words (may be empty), and all of it.
 nlohmann::ordered_json EventJson(uint64_t number, const v1::Event& event, const std::string& text);

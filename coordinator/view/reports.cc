@@ -235,4 +235,21 @@ std::vector<Line> HistoryPage(const std::vector<RolloutRow>& rows, const absl::T
   return AlignColumns(std::move(table));
 }
 
+std::vector<Line> BackupsPage(const std::vector<BackupRow>& rows, const absl::TimeZone& zone) {
+  if (rows.empty()) return {{{"No backups yet."}}};
+  std::vector<Line> table = {Head({"BACKUP", "NODE", "TAKEN", "K3S", "SIZE", "WHERE"})};
+  for (const BackupRow& row : rows) {
+    std::vector<std::string> where;
+    if (!row.on_node.empty()) where.push_back(absl::StrCat(row.node, ":", row.on_node));
+    if (!row.copy.empty()) where.push_back(absl::StrCat("here:", row.copy));
+    table.push_back({{row.id},
+                     {row.node},
+                     {DateAndTime(row.taken_ms, zone)},
+                     {row.version},
+                     {Bytes(row.bytes)},
+                     {absl::StrJoin(where, ", ")}});
+  }
+  return AlignColumns(std::move(table));
+}
+
 }  // namespace k3saga::view

@@ -32,6 +32,18 @@ struct RolloutRow {
   std::string kind = "upgrade";  // or "rollback", "restore"
 };
 
+// One backup, wherever it lies.
+struct BackupRow {
+  std::string id;
+  std::string node;     // that took it
+  std::string version;  // k3s then
+  int64_t taken_ms = 0;
+  uint64_t bytes = 0;
+  std::string on_node;  // its folder there; "" = not there (any more)
+  std::string copy;     // its folder on this machine; "" = none
+};
+
+std::vector<Line> BackupsPage(const std::vector<BackupRow>& rows, const absl::TimeZone& zone);
 std::vector<Line> NodesPage(const std::vector<NodeAnswer>& answers);
 // Everything the agent read, and where from; secrets are masked by the agent.
 std::vector<Line> NodePage(const NodeAnswer& answer);

@@ -11,6 +11,7 @@
 #include "lab/control/scaffold.h"
 #include "lab/control/up.h"
 #include "lab/k3s/release_file.h"
+#include "lab/k3s/velero.h"
 
 namespace k3saga::lab {
 namespace {
@@ -152,6 +153,18 @@ absl::Status BlockDrain(const Lab& lab, const std::string& node, bool clear) {
   return runs ? absl::OkStatus()
               : absl::DeadlineExceededError(
                     absl::StrCat("the pod ", name, " does not run; is ", node, " cordoned?"));
+}
+
+absl::Status SetVelero(const Lab& lab, const std::string& kind) {
+  if (kind != "good" && kind != "fails" && kind != "hangs") return UnknownKind(kind, "good, fails or hangs");
+  ClusterClient client(lab);
+  for (const json& definition : VeleroDefinitions()) {
+    K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(
+        client.Call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).status()));
+  }
+  const std::string locations = "/apis/velero.io/v1/namespaces/velero/backupstoragelocations";
+  K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", locations + "/default").status()));
+  return client.Call("POST", locations, VeleroStorage(kind)).status();
 }
 
 absl::Status SignalProcess(const Lab& lab, const std::string& node, const std::string& what,

@@ -36,6 +36,10 @@ absl::Status SetInstallerFault(const Lab& lab, const std::string& node, const st
 // A pod on that node whose budget never allows its eviction; removed again by `clear`.
 absl::Status BlockDrain(const Lab& lab, const std::string& node, bool clear);
 
+// Velero in the cluster, installed when it is missing. Kinds: good (brings what it is asked for to its end),
+// fails (in part), hangs.
+absl::Status SetVelero(const Lab& lab, const std::string& kind);
+
 // `what`: k3s, agent, etcd, operation. `action`: kill (SIGKILL), pause (SIGSTOP), resume (SIGCONT).
 absl::Status SignalProcess(const Lab& lab, const std::string& node, const std::string& what,
                            const std::string& action);

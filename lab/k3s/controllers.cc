@@ -5,6 +5,7 @@
 
 #include "common/status_macros.h"
 #include "lab/k3s/eviction.h"
+#include "lab/k3s/velero.h"
 
 namespace k3saga::lab {
 namespace {
@@ -223,7 +224,8 @@ absl::Status RunControllers(ObjectStore& objects, const Timings& timings, int64_
   K3SAGA_RETURN_IF_ERROR(FillDaemonSets(objects, view));
   K3SAGA_RETURN_IF_ERROR(BindPods(objects, view));
   K3SAGA_RETURN_IF_ERROR(RunKubelets(objects, view, timings));
-  return UpdateBudgets(objects, view);
+  K3SAGA_RETURN_IF_ERROR(UpdateBudgets(objects, view));
+  return RunVelero(objects);
 }
 
 absl::Status CreateDeployment(ObjectStore& objects, const std::string& name_space, const std::string& name,

@@ -24,6 +24,9 @@ ExitCode Run(const ExportCommand& command, const Context& context);
 ExitCode Run(const PauseCommand& command, const Context& context);
 ExitCode Run(const ResumeCommand& command, const Context& context);
 ExitCode Run(const AbortCommand& command, const Context& context);
+ExitCode Run(const BackupCommand& command, const Context& context);
+ExitCode Run(const BackupsCommand& command, const Context& context);
+ExitCode Run(const VerifyBackupCommand& command, const Context& context);
 ExitCode Run(const RenderPlansCommand& command, const Context& context);
 ExitCode Run(const AgentsUpgradeCommand& command, const Context& context);
 

@@ -69,6 +69,13 @@ class FakeTransfers final : public Transfers {
     return folder_ + "/" + std::string(file_name);
   }
 
+  absl::StatusOr<v1::VerifyBackupReply> VerifyBackup(std::string_view backup_id) override {
+    if (backup_id != "b1") return absl::NotFoundError("no such backup");
+    v1::VerifyBackupReply reply;
+    reply.set_problem("token is damaged");
+    return reply;
+  }
+
   std::map<std::string, std::string> incoming, named;
 
  private:
@@ -182,6 +189,17 @@ class ServiceTest : public ::testing::Test {
   int port_ = 0;
   std::unique_ptr<v1::Agent::Stub> stub_;
 };
+
+TEST_F(ServiceTest, VerifiesABackupWhereItLies) {
+  v1::VerifyBackupRequest request;
+  request.set_id("b1");
+  v1::VerifyBackupReply reply;
+  ASSERT_TRUE(stub_->VerifyBackup(Context().get(), request, &reply).ok());
+  EXPECT_FALSE(reply.sound());
+  EXPECT_EQ(reply.problem(), "token is damaged");
+  request.set_id("b2");
+  EXPECT_EQ(stub_->VerifyBackup(Context().get(), request, &reply).error_code(), grpc::StatusCode::NOT_FOUND);
+}
 
 TEST_F(ServiceTest, RunsAnOperationToItsOutcome) {
   const Heard heard = Run(Cordon(1));
@@ -432,6 +450,8 @@ std::map<std::string, grpc::StatusCode> CallEverything(v1::Agent::Stub& stub) {
   codes["Cancel"] = stub.Cancel(context().get(), {}, &cancel).error_code();
   v1::ListOperationsReply list;
   codes["ListOperations"] = stub.ListOperations(context().get(), {}, &list).error_code();
+  v1::VerifyBackupReply verified;
+  codes["VerifyBackup"] = stub.VerifyBackup(context().get(), {}, &verified).error_code();
   v1::BeginUploadReply begun;
   codes["BeginUpload"] = stub.BeginUpload(context().get(), {}, &begun).error_code();
   v1::UploadReply uploaded;

@@ -52,6 +52,10 @@ TEST(Options, EveryCommandBecomesItsValue) {
   Get<PauseCommand>(Parse({"pause"}));
   EXPECT_EQ(Get<ResumeCommand>(Parse({"resume", "x"})).rollout, "x");
   EXPECT_TRUE(Get<AbortCommand>(Parse({"abort", "--yes"})).yes);
+  EXPECT_EQ(Get<BackupCommand>(Parse({"backup"})).node, "");
+  EXPECT_EQ(Get<BackupCommand>(Parse({"backup", "--node", "s2"})).node, "s2");
+  EXPECT_EQ(Get<VerifyBackupCommand>(Parse({"backup", "verify", "b1"})).id, "b1");
+  Get<BackupsCommand>(Parse({"backups"}));
   EXPECT_EQ(Get<RenderPlansCommand>(Parse({"plans", "render", "--to", "v1.32.0+k3s1"})).to, "v1.32.0+k3s1");
   const auto agents = Get<AgentsUpgradeCommand>(
       Parse({"agents", "upgrade", "a.deb", "b.deb", "--node", "s1", "--node", "w1", "--yes"}));

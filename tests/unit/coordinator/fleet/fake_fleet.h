@@ -39,6 +39,7 @@ class FakeFleet final : public Fleet {
   std::vector<Asked<v1::CancelRequest, Done<v1::CancelReply>>> cancels;
   std::vector<Asked<v1::ListOperationsRequest, Done<v1::ListOperationsReply>>> listings;
   std::vector<Asked<v1::ReplaceAgentRequest, Done<v1::ReplaceAgentReply>>> replacements;
+  std::vector<Asked<v1::VerifyBackupRequest, Done<v1::VerifyBackupReply>>> verifications;
   std::vector<Asked<UploadRequest, Done<v1::UploadReply>>> uploads;
   std::vector<Asked<DownloadQuestion, Done<uint64_t>>> downloads;
   std::function<void()> on_run;  // hears of every Run, before it returns
@@ -67,6 +68,10 @@ class FakeFleet final : public Fleet {
   CallHandle ReplaceAgent(const std::string& node, const v1::ReplaceAgentRequest& request,
                           std::chrono::milliseconds timeout, Done<v1::ReplaceAgentReply> done) override {
     return Ask(replacements, node, request, timeout, std::move(done));
+  }
+  CallHandle VerifyBackup(const std::string& node, const v1::VerifyBackupRequest& request,
+                          std::chrono::milliseconds timeout, Done<v1::VerifyBackupReply> done) override {
+    return Ask(verifications, node, request, timeout, std::move(done));
   }
   CallHandle Upload(const std::string& node, const v1::Authority& authority, const UploadFile& file,
                     std::chrono::milliseconds timeout, Transferred moved,

@@ -1,0 +1,81 @@
+#include "coordinator/driver/backup_copies.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/host/files.h"
+#include "common/status_macros.h"
+#include "coordinator/driver/backup_copy.h"
+
+namespace k3saga::driver {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kManifest[] = "manifest.json";
+
+uint64_t DatastoreBytes(const json& manifest) {
+  const auto files = manifest.find("files");
+  if (files == manifest.end() || !files->is_object()) return 0;
+  const auto file = files->find(manifest.value("datastore_file", ""));
+  return file == files->end() || !file->is_object() ? 0 : file->value("bytes", uint64_t{0});
+}
+
+}  // namespace
+
+std::vector<CopiedBackup> ListCopies(const std::string& folder) {
+  std::vector<CopiedBackup> copies;
+  const auto names = ListDirectory(folder);
+  if (!names.ok()) return copies;
+  for (const std::string& name : *names) {
+    const std::string path = JoinPath(folder, name);
+    const auto text = ReadFile(JoinPath(path, kManifest));
+    if (!text.ok()) continue;
+    const json manifest = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    if (!manifest.is_object()) continue;
+    try {
+      copies.push_back({name, manifest.value("node", ""), manifest.value("version", ""),
+                        manifest.value("taken_unix_ms", int64_t{0}), DatastoreBytes(manifest), path});
+    } catch (const json::exception&) {
+      continue;  // not what BackupCopy wrote
+    }
+  }
+  std::sort(copies.begin(), copies.end(),
+            [](const CopiedBackup& a, const CopiedBackup& b) { return a.taken_unix_ms > b.taken_unix_ms; });
+  return copies;
+}
+
+absl::Status VerifyCopy(const std::string& folder, std::string_view id) {
+  const std::vector<CopiedBackup> copies = ListCopies(folder);
+  const auto found =
+      std::find_if(copies.begin(), copies.end(), [&](const CopiedBackup& copy) { return copy.id == id; });
+  if (found == copies.end()) {
+    return absl::NotFoundError(absl::StrCat(folder, " has no copy of backup ", std::string(id)));
+  }
+  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(JoinPath(found->path, kManifest)));
+  K3SAGA_ASSIGN_OR_RETURN(const std::vector<BackupFile> files, ParseBackupManifest(text));
+  for (const BackupFile& file : files) {
+    const auto hash = Sha256OfFile(JoinPath(found->path, file.name));
+    if (hash.ok() && *hash == file.sha256) continue;
+    return absl::DataLossError(absl::StrCat(found->path, "/", file.name, " is damaged or gone"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PruneCopies(const std::string& folder, uint32_t keep, std::string_view except) {
+  if (keep == 0) return absl::OkStatus();
+  const std::vector<CopiedBackup> copies = ListCopies(folder);
+  absl::Status first;
+  for (size_t i = keep; i < copies.size(); ++i) {
+    if (copies[i].id == except) continue;
+    // The manifest first: a folder that is half gone is no copy.
+    absl::Status removed = RemoveFileDurably(JoinPath(copies[i].path, kManifest));
+    if (removed.ok()) removed = RemoveTree(copies[i].path);
+    first.Update(removed);
+  }
+  return first;
+}
+
+}  // namespace k3saga::driver

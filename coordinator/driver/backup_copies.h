@@ -1,0 +1,32 @@
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k3saga::driver {
+
+// Backups in a folder of this machine (backup.copy_to), one folder a backup, as BackupCopy leaves them.
+struct CopiedBackup {
+  std::string id;
+  std::string node;     // that took it
+  std::string version;  // k3s then
+  int64_t taken_unix_ms = 0;
+  uint64_t bytes = 0;  // of the datastore's file
+  std::string path;
+};
+
+// Newest first, as their manifests tell; what has none is no copy.
+std::vector<CopiedBackup> ListCopies(const std::string& folder);
+
+// Reads every file and compares it with the manifest. kNotFound: no such copy; kDataLoss names the file that
+// is damaged or gone.
+absl::Status VerifyCopy(const std::string& folder, std::string_view id);
+
+// Removes all but the newest `keep` (0: keeps all) and the named one.
+absl::Status PruneCopies(const std::string& folder, uint32_t keep, std::string_view except);
+
+}  // namespace k3saga::driver
