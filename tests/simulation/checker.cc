@@ -281,6 +281,8 @@ void Checker::OnStop(int node, const operations::Record& record) {
     return;
   }
   if (world_.scenario.way_back()) OnServerStart(node);
+  const bool remedy = world_.scenario.created.plan().remedies_size() != 0;
+  if (forward && remedy && !cluster.remedied) Violate("a server was touched without the step's remedy");
   for (int i = 0; i < cluster.servers; ++i) {
     const Machine& other = cluster.machines[static_cast<size_t>(i)];
     if (i != node && other.touched_by != 0) {
@@ -331,8 +333,16 @@ void Checker::JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended) {
   if (nothing_wrong && ended.result() != v1::RolloutEnded::SUCCEEDED) {
     Violate("the rollout did not succeed although nothing went wrong");
   }
+  JudgeRemedies(by);
   JudgeCordons(by);
   JudgeReplay(by);
+}
+
+// What stood while versions were mixed is gone, however the rollout ended.
+void Checker::JudgeRemedies(const Coordinator& by) {
+  if (!world_.cluster.remedied || by.state().fenced || lost_journals_) return;
+  const core::RemedyState& remedy = by.state().remedy;
+  if (!remedy.given_up) Violate("the step's remedy stayed behind");
 }
 
 // None of ours stays on a healthy node.

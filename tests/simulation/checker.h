@@ -54,6 +54,7 @@ class Checker {
   void JudgeOthers(int node, int other);
   void JudgeLimit(int node);
   void JudgeEnd(const Coordinator& by, const v1::RolloutEnded& ended);
+  void JudgeRemedies(const Coordinator& by);
   void JudgeCordons(const Coordinator& by);
   void JudgeReplay(const Coordinator& by);
   bool ServersMayCrash() const;

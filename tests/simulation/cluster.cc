@@ -156,6 +156,7 @@ void Cluster::BeginCrashes() {
 
 void Cluster::CrashAnOldServer() {
   crashing_ = false;
+  if (remedied) return;
   std::vector<int> old;
   bool mixed = false;
   for (int i = 0; i < servers; ++i) {

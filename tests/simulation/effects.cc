@@ -98,6 +98,10 @@ class Hands {
         return MoveLeader();
       case Phase::kAwaitNode:
         return AwaitNode();
+      case Phase::kApplyManifests:
+        return Remedy(true);
+      case Phase::kRemoveManifests:
+        return Remedy(false);
       default:
         return EffectResult::Done();
     }
@@ -234,6 +238,12 @@ class Hands {
       world_.scenario.faults.Note(Fault::kDrainBlocked);
       return Failed(v1::DRAIN_BLOCKED);
     }
+    return EffectResult::Done();
+  }
+
+  EffectResult Remedy(bool there) {
+    if (!Api()) return Failed(v1::API_NOT_READY);
+    world_.cluster.remedied = there;
     return EffectResult::Done();
   }
 

@@ -29,6 +29,7 @@ const std::vector<Mutant>& AllMutants() {
       {"no-restored-first", "rule removed", [](Mutation& m) { Drop(m, "restored-first"); }},
       {"no-members-back", "rule removed", [](Mutation& m) { Drop(m, "members-back"); }},
       {"no-pause", "rule removed", [](Mutation& m) { Drop(m, "not-paused"); }},
+      {"no-remedies", "rule removed", [](Mutation& m) { Drop(m, "remedies-applied"); }},
       {"no-external-gate", "rule removed", [](Mutation& m) { Drop(m, "external-gate"); }},
       {"dispatch-before-commit", "faulty driver", [](Mutation& m) { m.dispatches_before_commit = true; }},
       {"timeout-is-failure", "faulty driver", [](Mutation& m) { m.timeouts_are_failures = true; }},

@@ -154,6 +154,10 @@ Scenario DrawScenario(uint64_t seed, int servers, int workers) {
   plan.set_consent_outage(servers <= 2);
   for (int i = 0; i < servers; ++i) AddNode(scenario, true, random);
   for (int i = 0; i < workers; ++i) AddNode(scenario, false, random);
+  if (random.Chance(300)) {
+    plan.add_remedies()->set_trouble("renamed-role");
+    plan.mutable_remedies(0)->add_manifests("{}");
+  }
   if (servers > 1 && random.Chance(100)) {  // what an earlier rollout left behind
     scenario.nodes[0].at_target = true;
     plan.mutable_nodes(0)->set_at_target(true);

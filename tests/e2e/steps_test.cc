@@ -1,0 +1,162 @@
+// What a step from one release to another may need besides: a remedy while versions are mixed, the user's
+// gate.
+
+#include <httplib.h>
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "common/host/files.h"
+#include "lab/control/cluster_client.h"
+#include "tests/e2e/outcome.h"
+#include "tests/support/eventually.h"
+
+namespace k3saga::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kBalm[] = "/apis/rbac.authorization.k8s.io/v1/clusterroles/balm";
+
+void AppendToClusterFile(const LabCluster& lab, const std::string& text) {
+  const std::string path = lab.Path("cluster.yaml");
+  auto content = ReadFile(path);
+  ASSERT_TRUE(content.ok());
+  ASSERT_TRUE(WriteFileDurably(path, *content + text, {.mode = 0644}).ok());
+}
+
+// A table entry of the test's own: the step to v1.32 needs a ClusterRole.
+void AddRemedy(const LabCluster& lab) {
+  ASSERT_TRUE(MakeDirectories(lab.Path("trouble")).ok());
+  ASSERT_TRUE(WriteFileDurably(lab.Path("trouble/ours.yaml"), R"(known_trouble:
+- id: our-step
+  to: {at_least: v1.32}
+  role: server
+  effect: remedy
+  says: servers want balm
+  source: this test
+  manifests:
+  - apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRole
+    metadata: {name: balm}
+    rules: []
+)")
+                  .ok());
+  AppendToClusterFile(lab, "known_trouble: trouble\n");
+}
+
+class Api {
+ public:
+  explicit Api(const LabCluster& lab) : lab_(*lab::LoadLab(lab.dir())), client_(lab_) {}
+
+  bool Has(const std::string& path) { return client_.Call("GET", path).ok(); }
+
+ private:
+  lab::Lab lab_;
+  lab::ClusterClient client_;
+};
+
+TEST(Remedy, StandsWhileVersionsAreMixedAndIsGoneAfterwards) {
+  auto lab = LabCluster::Up({.servers = 3, .workers = 1});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  AddRemedy(**lab);
+  const auto plan = (*lab)->K3saga({"plan", "--to", kNew});
+  EXPECT_THAT(plan.out, HasSubstr("servers want balm (this test)"));
+  EXPECT_THAT(plan.out, HasSubstr("clusterrole/balm"));
+
+  Api api(**lab);
+  ChildProcess upgrade = (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes"}, "upgrade.log");
+  // Killed in the middle of the servers: whoever resumes knows of it.
+  ASSERT_TRUE(
+      Eventually([&] { return (*lab)->Log("upgrade.log").find(": install v1.32.0") != std::string::npos; }));
+  EXPECT_TRUE(api.Has(kBalm));
+  upgrade.Signal(SIGKILL);
+  upgrade.Wait(std::chrono::seconds(10));
+  const auto resume = (*lab)->K3saga({"resume"});
+  EXPECT_EQ(resume.exit_code, 0) << resume.out << resume.err;
+  EXPECT_EQ(StateOf(**lab), "succeeded");
+  EXPECT_FALSE(api.Has(kBalm));
+}
+
+TEST(Remedy, IsGoneAfterTheWayBack) {
+  auto lab = LabCluster::Up({.servers = 3, .workers = 0, .up_arguments = {"--health-timeout", "30s"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  AddRemedy(**lab);
+  ASSERT_EQ((*lab)->Lab({"fault", "node", "s2", "never-ready", "--only", kNew}).exit_code, 0);
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), "compensated");
+  EXPECT_THAT(upgrade.out, HasSubstr("apply what this step needs"));
+  EXPECT_FALSE(Api(**lab).Has(kBalm));
+}
+
+// A Prometheus whose one alert fires as long as the test wants.
+class Alerts {
+ public:
+  Alerts() {
+    server_.Get("/api/v1/alerts", [this](const httplib::Request&, httplib::Response& response) {
+      ++asked;
+      response.set_content(
+          firing
+              ? R"({"status":"success","data":{"alerts":[{"labels":{"alertname":"PodsCrash"},"state":"firing"}]}})"
+              : R"({"status":"success","data":{"alerts":[]}})",
+          "application/json");
+    });
+    port_ = server_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    while (!server_.is_running()) std::this_thread::yield();
+  }
+  ~Alerts() {
+    server_.stop();
+    thread_.join();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+  std::atomic<bool> firing{true};
+  std::atomic<int> asked{0};
+
+ private:
+  httplib::Server server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST(Gate, FiringAlertsHoldTheRolloutUntilTheyDoNot) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 1});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Alerts alerts;
+  AppendToClusterFile(**lab,
+                      "gate: {prometheus: \"" + alerts.url() + "\", filter: 'alertname!=\"Watchdog\"'}\n");
+  ChildProcess upgrade =
+      (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"}, "upgrade.log");
+  ASSERT_TRUE(Eventually([&] { return (*lab)->Log("upgrade.log").find("PodsCrash") != std::string::npos; }));
+  EXPECT_THAT((*lab)->K3saga({"status"}).out, HasSubstr("PodsCrash"));
+  EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld);
+  alerts.firing = false;
+  EXPECT_EQ(upgrade.Wait(std::chrono::seconds(180)), 0) << (*lab)->Log("upgrade.log");
+  EXPECT_EQ(StateOf(**lab), "succeeded");
+  EXPECT_GE(alerts.asked, 3);  // closed, then before the server and before the worker
+}
+
+TEST(Gate, ACommandThatKeepsSayingNoStopsTheRollout) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 1});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  AppendToClusterFile(
+      **lab, "gate: {command: [sh, -c, 'test $K3SAGA_NODE != w1 || { echo shop is busy; exit 1; }']}\n");
+  auto content = ReadFile((*lab)->Path("cluster.yaml"));
+  ASSERT_TRUE(content.ok());
+  const std::string settle = "    settle_time:";
+  content->insert(content->find(settle), "    gate_timeout: 10s\n");
+  ASSERT_TRUE(WriteFileDurably((*lab)->Path("cluster.yaml"), *content, {.mode = 0644}).ok());
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_THAT(upgrade.out, HasSubstr("the command says no: shop is busy"));
+  EXPECT_EQ(StateOf(**lab), "stopped");
+  EXPECT_EQ((*lab)->RunningVersions()["s1"], kNew);
+  EXPECT_EQ((*lab)->RunningVersions()["w1"], kOld);
+  EXPECT_TRUE(Cordoned(**lab).empty());
+}
+
+}  // namespace
+}  // namespace k3saga::testing
