@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/kube/components.h"
 #include "common/reason.h"
 
 namespace k3saga::health {
@@ -125,6 +126,12 @@ v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
     const auto nodes = parts_.kube->Nodes({.timeout = Share(timeout), .stop = {}});
     if (nodes.ok()) {
       proof.mutable_nodes()->Assign(nodes->begin(), nodes->end());
+    }
+    const auto components = parts_.kube->PackagedComponents({.timeout = Share(timeout), .stop = {}});
+    for (const v1::PackagedComponent& component :
+         components.ok() ? *components : std::vector<v1::PackagedComponent>()) {
+      v1::Reason trouble = kube::TroubleOf(component);
+      if (trouble.code() != v1::REASON_UNSPECIFIED) *proof.add_components() = std::move(trouble);
     }
   }
   return proof;

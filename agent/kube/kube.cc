@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "agent/kube/api.h"
+#include "agent/kube/components.h"
+#include "agent/kube/deprecated.h"
 #include "agent/kube/drainer.h"
 #include "agent/kube/http.h"
 #include "agent/kube/kubeconfig.h"
@@ -27,6 +29,9 @@ namespace k3saga::kube {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr int kObjectsLookedAt = 500;
+constexpr size_t kObjectsNamed = 5;
 
 // The checks that a /readyz body shows as failing: "[-]etcd failed: reason withheld".
 std::string FailingChecks(const std::string& body) {
@@ -71,46 +76,6 @@ struct Session {
   HttpClient http;
   Api api;
 };
-
-Component WorkloadOf(const char* kind, const Json& object, int64_t wanted, int64_t updated,
-                     int64_t available) {
-  const bool observed =
-      NumberAt(object, {"status", "observedGeneration"}) >= NumberAt(object, {"metadata", "generation"});
-  Component component{.kind = kind,
-                      .name = TextAt(object, {"metadata", "name"}),
-                      .ready = observed && updated >= wanted && available >= wanted,
-                      .detail = {}};
-  if (!component.ready) {
-    component.detail = observed
-                           ? absl::StrCat(available, " of ", wanted, " available, ", updated, " up to date")
-                           : "its change was not taken up yet";
-  }
-  return component;
-}
-
-Component DeploymentOf(const Json& object) {
-  return WorkloadOf("Deployment", object, NumberAt(object, {"spec", "replicas"}, 1),
-                    NumberAt(object, {"status", "updatedReplicas"}),
-                    NumberAt(object, {"status", "availableReplicas"}));
-}
-
-Component DaemonSetOf(const Json& object) {
-  return WorkloadOf("DaemonSet", object, NumberAt(object, {"status", "desiredNumberScheduled"}),
-                    NumberAt(object, {"status", "updatedNumberScheduled"}),
-                    NumberAt(object, {"status", "numberAvailable"}));
-}
-
-Component JobOf(const Json& object) {
-  Component component{.kind = "Job",
-                      .name = TextAt(object, {"metadata", "name"}),
-                      .ready = NumberAt(object, {"status", "succeeded"}) > 0,
-                      .detail = {}};
-  const int64_t failed = NumberAt(object, {"status", "failed"});
-  if (!component.ready) {
-    component.detail = failed > 0 ? absl::StrCat("failed ", failed, " times") : "not done yet";
-  }
-  return component;
-}
 
 class KubeClient final : public Kube {
  public:
@@ -221,20 +186,37 @@ class KubeClient final : public Kube {
     return Velero(session->api, clock_, pauser_).Restore(request, said, patience);
   }
 
-  absl::StatusOr<std::vector<Component>> PackagedComponents(const Patience& patience) override {
+  absl::StatusOr<std::vector<v1::PackagedComponent>> PackagedComponents(const Patience& patience) override {
     K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
     static constexpr struct {
       const char* path;
-      Component (*read)(const Json&);
+      v1::PackagedComponent (*read)(const Json&);
     } kKinds[] = {{"/apis/apps/v1/namespaces/kube-system/deployments", &DeploymentOf},
                   {"/apis/apps/v1/namespaces/kube-system/daemonsets", &DaemonSetOf},
-                  {"/apis/batch/v1/namespaces/kube-system/jobs", &JobOf}};
-    std::vector<Component> components;
+                  {"/apis/batch/v1/namespaces/kube-system/jobs", &HelmJobOf}};
+    std::vector<v1::PackagedComponent> components;
     for (const auto& kind : kKinds) {
       K3SAGA_ASSIGN_OR_RETURN(const Json::array_t objects, session->api.List(kind.path, patience));
-      std::transform(objects.begin(), objects.end(), std::back_inserter(components), kind.read);
+      for (const Json& object : objects) {
+        if (IsPackaged(object)) components.push_back(kind.read(object));
+      }
     }
     return components;
+  }
+
+  absl::StatusOr<std::vector<v1::DeprecatedApi>> DeprecatedApis(const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    K3SAGA_ASSIGN_OR_RETURN(const Answer metrics, session->api.Get("/metrics", patience));
+    std::vector<v1::DeprecatedApi> apis = DeprecatedIn(metrics.body);
+    for (v1::DeprecatedApi& api : apis) {
+      // One page: names to look at, not a census. The API may be switched off by now.
+      const auto page = session->api.Get(absl::StrCat(PathOf(api), "?limit=", kObjectsLookedAt), patience);
+      if (!page.ok()) continue;
+      for (std::string& object : WrittenThrough(api, ListAt(page->json, {"items"}), kObjectsNamed)) {
+        api.add_objects(std::move(object));
+      }
+    }
+    return apis;
   }
 
   void Rest() override {

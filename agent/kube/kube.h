@@ -49,15 +49,6 @@ struct VeleroRestoreRequest {
   std::string operation;
 };
 
-// A workload that k3s ships and that an upgrade replaces (Deployments, DaemonSets and helm jobs in
-// kube-system).
-struct Component {
-  std::string kind;
-  std::string name;
-  bool ready = false;
-  std::string detail;  // why it is not
-};
-
 // What a node has to show before it counts as back.
 struct AwaitedNode {
   std::string name;
@@ -86,6 +77,7 @@ struct AwaitedNode {
 //   GET     /apis/velero.io/v1/backupstoragelocations
 //   POST    /apis/velero.io/v1/namespaces/NS/{backups,restores}    then GET until its end
 //   GET     /apis/apps/v1/namespaces/kube-system/{deployments,daemonsets}  /apis/batch/v1/namespaces/kube-system/jobs
+//   GET     /metrics  then what it names as deprecated, one page   who calls what a later release removes
 // clang-format on
 class Kube {
  public:
@@ -148,7 +140,12 @@ class Kube {
                                      const std::function<void(const std::string&)>& said,
                                      const Patience& patience) = 0;
 
-  virtual absl::StatusOr<std::vector<Component>> PackagedComponents(const Patience& patience) = 0;
+  // Deployments and DaemonSets that k3s ships, and its helm jobs.
+  virtual absl::StatusOr<std::vector<v1::PackagedComponent>> PackagedComponents(const Patience& patience) = 0;
+
+  // APIs that somebody called on this server since it started and that a later release removes, with the
+  // first objects that were written through them.
+  virtual absl::StatusOr<std::vector<v1::DeprecatedApi>> DeprecatedApis(const Patience& patience) = 0;
 
   // Closes idle connections; the next call opens them again.
   virtual void Rest() = 0;

@@ -85,6 +85,15 @@ void NodeReader::ReadCluster(const node::K3sInstallation& installation, const v1
     return;
   }
   for (const v1::DrainObstacle& obstacle : *obstacles) *facts->add_obstacles() = obstacle;
+  ReadHazards(facts);
+}
+
+// What an upgrade may break; without an answer there is nothing to warn of.
+void NodeReader::ReadHazards(v1::NodeFacts* facts) {
+  const auto components = parts_.kube->PackagedComponents({kForApi, {}});
+  if (components.ok()) facts->mutable_components()->Assign(components->begin(), components->end());
+  const auto deprecated = parts_.kube->DeprecatedApis({kForApi, {}});
+  if (deprecated.ok()) facts->mutable_deprecated_apis()->Assign(deprecated->begin(), deprecated->end());
 }
 
 void NodeReader::ReadJournal(bool for_adoption, v1::NodeFacts* facts) {

@@ -21,6 +21,7 @@ class NodeReader final : public Reader {
   void ReadK3s(const node::K3sInstallation& installation, v1::NodeFacts* facts);
   void ReadCluster(const node::K3sInstallation& installation, const v1::GetFactsRequest& request,
                    v1::NodeFacts* facts);
+  void ReadHazards(v1::NodeFacts* facts);
   void ReadJournal(bool for_adoption, v1::NodeFacts* facts);
 
   NodeParts& parts_;

@@ -8,6 +8,7 @@
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "coordinator/cli/commands/commands.h"
+#include "coordinator/cli/hops.h"
 #include "coordinator/cli/rollout_runner.h"
 #include "coordinator/driver/identity.h"
 
@@ -42,16 +43,24 @@ ExitCode NotBegun(const Context& context, const absl::Status& status) {
   return PrintRefusal(context, outcome);
 }
 
-ExitCode BeginRollout(const Context& context, Session& session, Beginning& begin, const v1::Plan& plan,
-                      const std::vector<v1::NodeFacts>& facts) {
+v1::RolloutCreated MakeCreated(const Context& context, const v1::Plan& plan,
+                               const std::vector<v1::NodeFacts>& facts,
+                               const std::vector<journal::RolloutSummary>& rollouts) {
   v1::RolloutCreated created;
   created.set_rollout(driver::MakeRolloutId(context.clock.WallUnixMillis(), std::random_device()()));
   *created.mutable_plan() = plan;
   created.set_holder(journal::ThisProcess().who);
-  created.set_epoch(driver::NextEpoch(facts, begin.rollouts));
+  created.set_epoch(driver::NextEpoch(facts, rollouts));
   created.set_program_version(K3SAGA_VERSION);
   created.set_protocol(kProtocol);
-  return StartRollout(context, session, *begin.journal, created);
+  return created;
+}
+
+ExitCode BeginRollout(const Context& context, Session& session, Beginning& begin, const v1::Plan& plan,
+                      const std::vector<v1::NodeFacts>& facts) {
+  const v1::RolloutCreated created = MakeCreated(context, plan, facts, begin.rollouts);
+  const ExitCode code = StartRollout(context, session, *begin.journal, created);
+  return code == ExitCode::kDone ? RunLaterHops(context, session, *begin.journal, created.rollout()) : code;
 }
 
 }  // namespace k3saga::cli

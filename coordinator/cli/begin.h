@@ -24,7 +24,12 @@ absl::StatusOr<Beginning> OpenToBegin(const Session& session);
 // Says why, and how the process ends: refused where the cluster is held, failed otherwise.
 ExitCode NotBegun(const Context& context, const absl::Status& status);
 
-// Runs the plan as a new rollout, in this process, to its end.
+// The first event of a rollout by `plan`.
+v1::RolloutCreated MakeCreated(const Context& context, const v1::Plan& plan,
+                               const std::vector<v1::NodeFacts>& facts,
+                               const std::vector<journal::RolloutSummary>& rollouts);
+
+// Runs the plan as a new rollout, in this process, to its end; and the hops that follow it.
 ExitCode BeginRollout(const Context& context, Session& session, Beginning& begin, const v1::Plan& plan,
                       const std::vector<v1::NodeFacts>& facts);
 

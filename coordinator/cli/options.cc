@@ -36,6 +36,13 @@ struct Parsed {
 constexpr char kAllowOutage[] =
     "agree that the API, or etcd's quorum, is lost for a while (clusters of one or two servers)";
 
+void AddHopOptions(CLI::App& command, HopOptions& hops) {
+  command.add_flag(
+      "--multi-hop", hops.multi_hop,
+      "over several minor versions: one rollout a minor, each with its own backup and verification");
+  command.add_option("--via", hops.via, "the release of a minor version in between; may be repeated");
+}
+
 void AddSetupCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   CLI::App* init =
       app.add_subcommand("init", "write a commented cluster.yaml, a certificate authority and your identity");
@@ -103,6 +110,7 @@ void AddReadingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   plan->add_option("--to", parsed.plan.to, "the version (v1.32.0+k3s1) or channel (stable, latest, v1.32)")
       ->required();
   plan->add_flag("--allow-outage", parsed.plan.allow_outage, kAllowOutage);
+  AddHopOptions(*plan, parsed.plan.hops);
   plan->callback([&] { command = parsed.plan; });
 
   CLI::App* status = app.add_subcommand("status", "show a rollout: the unfinished one, else the last");
@@ -134,6 +142,7 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
       ->required();
   upgrade->add_flag("-y,--yes", parsed.upgrade.yes, "do not ask before it starts");
   upgrade->add_flag("--allow-outage", parsed.upgrade.allow_outage, kAllowOutage);
+  AddHopOptions(*upgrade, parsed.upgrade.hops);
   upgrade->callback([&] { command = parsed.upgrade; });
 
   CLI::App* rollback = app.add_subcommand(

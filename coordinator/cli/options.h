@@ -30,14 +30,21 @@ struct CheckCommand {
   std::string to;  // "" = what the newest node runs
   bool allow_outage = false;
 };
+// Several minor versions in one verb.
+struct HopOptions {
+  bool multi_hop = false;
+  std::vector<std::string> via;
+};
 struct PlanCommand {
   std::string to;
   bool allow_outage = false;
+  HopOptions hops;
 };
 struct UpgradeCommand {
   std::string to;
   bool yes = false;
   bool allow_outage = false;
+  HopOptions hops;
 };
 // What a rollback or restore was agreed to beforehand.
 struct WayBackConsent {

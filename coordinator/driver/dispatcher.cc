@@ -269,21 +269,24 @@ void Dispatcher::BeginProbe(const v1::ProbeIssued& issued, const core::State& st
   round.authority = AuthorityOf(state);
   round.with_nodes = issued.with_nodes();
   round.timeout = kProbeTimeout;
-  probes_[issued.sequence()] =
-      fleet::ProbeServers(edge_.fleet, std::move(round),
-                          [this, sequence = issued.sequence()](std::vector<v1::ServerProof> proofs) {
-                            v1::Event event;
-                            event.mutable_gate_proved()->set_sequence(sequence);
-                            for (v1::ServerProof& proof : proofs) {
-                              // One server's word on the Node objects is enough; it stands once, beside the
-                              // proofs.
-                              if (event.gate_proved().nodes_size() == 0)
-                                event.mutable_gate_proved()->mutable_nodes()->Swap(proof.mutable_nodes());
-                              proof.clear_nodes();
-                              *event.mutable_gate_proved()->add_servers() = std::move(proof);
-                            }
-                            hear_.event(std::move(event));
-                          });
+  probes_[issued.sequence()] = fleet::ProbeServers(
+      edge_.fleet, std::move(round),
+      [this, sequence = issued.sequence()](std::vector<v1::ServerProof> proofs) {
+        v1::Event event;
+        event.mutable_gate_proved()->set_sequence(sequence);
+        for (v1::ServerProof& proof : proofs) {
+          // One server's word on the Node objects is enough; it stands once, beside the
+          // proofs.
+          if (event.gate_proved().nodes_size() == 0) {
+            event.mutable_gate_proved()->mutable_nodes()->Swap(proof.mutable_nodes());
+            event.mutable_gate_proved()->mutable_components()->Swap(proof.mutable_components());
+          }
+          proof.clear_nodes();
+          proof.clear_components();
+          *event.mutable_gate_proved()->add_servers() = std::move(proof);
+        }
+        hear_.event(std::move(event));
+      });
 }
 
 void Dispatcher::BeginGate(const v1::ExternalGateAsked& asked, const core::State& state) {

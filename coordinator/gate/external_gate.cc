@@ -4,22 +4,20 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/strip.h>
-#include <curl/curl.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <memory>
 
 #include "common/host/process.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "coordinator/gate/alerts.h"
+#include "coordinator/gate/http_get.h"
 
 namespace k3saga::gate {
 namespace {
 
 constexpr std::chrono::seconds kDefaultTimeout{10};
-constexpr size_t kLargestAnswer = 16 << 20;
 constexpr size_t kMostNamed = 5;
 
 std::chrono::milliseconds TimeoutOf(const v1::ExternalGate& policy) {
@@ -38,41 +36,11 @@ std::string Shown(const std::string& url) {
   return absl::StrCat(url.substr(0, scheme + 3), url.substr(at + 1));
 }
 
-struct FreeCurl {
-  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
-};
-
-size_t Append(char* data, size_t size, size_t count, void* to) {
-  auto& text = *static_cast<std::string*>(to);
-  if (text.size() + size * count > kLargestAnswer) return 0;  // libcurl gives up
-  text.append(data, size * count);
-  return size * count;
-}
-
-absl::StatusOr<std::string> Get(const std::string& url, std::chrono::milliseconds timeout) {
-  const std::unique_ptr<CURL, FreeCurl> curl(curl_easy_init());
-  if (curl == nullptr) return absl::InternalError("libcurl cannot be set up");
-  std::string body;
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, Append);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-  if (const CURLcode result = curl_easy_perform(curl.get()); result != CURLE_OK) {
-    return absl::UnavailableError(curl_easy_strerror(result));
-  }
-  long code = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &code);
-  if (code != 200) return absl::UnavailableError(absl::StrCat("it answered ", code));
-  return body;
-}
-
 absl::StatusOr<std::vector<std::string>> AskPrometheus(const v1::ExternalGate& policy) {
   K3SAGA_ASSIGN_OR_RETURN(const AlertFilter filter, AlertFilter::Parse(policy.alert_filter()));
   const std::string base(absl::StripSuffix(policy.prometheus_url(), "/"));
-  K3SAGA_ASSIGN_OR_RETURN(const std::string body, Get(base + "/api/v1/alerts", TimeoutOf(policy)));
+  K3SAGA_ASSIGN_OR_RETURN(const std::string body,
+                          HttpGet(base + "/api/v1/alerts", TimeoutOf(policy), Redirects::kRefuse));
   return FiringAlerts(body, filter);
 }
 

@@ -141,6 +141,7 @@ Json PlanJson(const core::PlanOutcome& outcome, const std::vector<core::Wave>& w
                        {"loses_writes_since", Utc(plan.restore_taken_unix_ms())}};
   }
   json["notices"] = ReasonsJson({plan.notices().begin(), plan.notices().end()});
+  json["later_hops"] = std::vector<std::string>(plan.later_hops().begin(), plan.later_hops().end());
   Json list = Json::array();
   for (const core::Wave& wave : waves) {
     Json nodes = Json::array();

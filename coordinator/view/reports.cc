@@ -201,6 +201,12 @@ std::vector<Line> PlanPage(const v1::Plan& plan, const std::vector<core::Wave>& 
                                    plan.restore_from().id(), " on ", plan.restore_on(), ", ",
                                    Bytes(plan.restore_from().bytes()), "); the API is away meanwhile")}});
   }
+  if (plan.later_hops_size() != 0) {
+    lines.push_back(
+        {{"Then ", Tone::kStrong},
+         {absl::StrCat(absl::StrJoin(plan.later_hops(), ", "), ": each a rollout of its own, with its own ",
+                       "backup and verification")}});
+  }
   for (const v1::Reason& notice : plan.notices()) {
     lines.push_back({{"Note: ", Tone::kWarning}, {Describe(notice)}});
   }

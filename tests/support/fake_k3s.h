@@ -101,14 +101,18 @@ class FakeKube final : public kube::Kube {
                              const std::function<void(const std::string&)>&, const Patience&) override {
     return absl::OkStatus();
   }
-  absl::StatusOr<std::vector<kube::Component>> PackagedComponents(const Patience&) override {
-    return std::vector<kube::Component>();
+  absl::StatusOr<std::vector<v1::PackagedComponent>> PackagedComponents(const Patience&) override {
+    return components;
+  }
+  absl::StatusOr<std::vector<v1::DeprecatedApi>> DeprecatedApis(const Patience&) override {
+    return std::vector<v1::DeprecatedApi>();
   }
   void Rest() override { ++rests; }
 
   absl::Status ready;
   std::function<void()> on_ready;
   std::vector<v1::KubeNode> nodes;
+  std::vector<v1::PackagedComponent> components;
   int rests = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "coordinator/cli/commands/commands.h"
+#include "coordinator/cli/hops.h"
 #include "coordinator/cli/prompt.h"
 #include "coordinator/cli/rollout_runner.h"
 #include "coordinator/journal/sqlite_journal.h"
@@ -58,9 +59,15 @@ ExitCode RunHere(const Context& context, const std::string& asked, bool abort) {
   }
   auto journal = journal::SqliteJournal::OpenToWrite(path, journal::ThisProcess());
   if (!journal.ok()) return Failure(context, journal.status());
+  auto chain = FindOpenChain(**journal);
+  if (!chain.ok()) return Failure(context, chain.status());
+  if (!chain->empty() && !abort && (asked.empty() || asked == *chain)) {
+    return RunLaterHops(context, **session, **journal, *chain);
+  }
   auto rollout = ChooseRollout(**journal, asked, /*ended_too=*/false);
   if (!rollout.ok()) return InputError(context, rollout.status());
-  return ContinueRollout(context, **session, **journal, *rollout, abort);
+  const ExitCode code = ContinueRollout(context, **session, **journal, *rollout, abort);
+  return code == ExitCode::kDone ? RunLaterHops(context, **session, **journal, *rollout) : code;
 }
 
 bool IsAnother(const std::optional<Running>& running, const std::string& asked) {

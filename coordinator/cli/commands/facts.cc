@@ -9,6 +9,8 @@
 #include "common/yaml/values.h"
 #include "coordinator/cli/channel.h"
 #include "coordinator/cli/commands/commands.h"
+#include "coordinator/cli/hops.h"
+#include "coordinator/cli/release_images.h"
 #include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
 
@@ -112,8 +114,9 @@ ExitCode Run(const CheckCommand& command, const Context& context) {
     }
     return PrintRefusal(context, nobody);
   }
-  const core::PlanOutcome outcome =
-      core::MakePlan((*session)->MakeRequest(target, command.allow_outage), ToFacts(answers));
+  core::PlanRequest request = (*session)->MakeRequest(target, command.allow_outage);
+  if (!command.to.empty()) request.target_images = ReadTargetImages(request.release);
+  const core::PlanOutcome outcome = core::MakePlan(request, ToFacts(answers));
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   if (context.json()) {
     context.console.Out(view::ToPage(view::PlanJson(outcome, core::DescribeWaves(outcome.plan))));
@@ -133,8 +136,17 @@ ExitCode Run(const PlanCommand& command, const Context& context) {
   if (!session.ok()) return InputError(context, session.status());
   auto target = ResolveTarget(command.to, (*session)->file().channel_server);
   if (!target.ok()) return InputError(context, target.status());
-  const core::PlanOutcome outcome = core::MakePlan((*session)->MakeRequest(*target, command.allow_outage),
-                                                   ToFacts((*session)->GatherFacts(/*obstacles=*/true)));
+  const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
+  auto hops = FindHops((*session)->file(), facts, *target, command.hops);
+  if (!hops.ok()) return InputError(context, hops.status());
+  core::PlanOutcome outcome;
+  if (hops->size() > 1 && !command.hops.multi_hop) {
+    outcome.refusals.push_back(SeveralHops((*session)->file().name, *hops));
+  } else {
+    core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+    request.target_images = ReadTargetImages(request.release);
+    outcome = PlanHops(request, facts, *hops);
+  }
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   return PrintPlan(context, outcome);
 }

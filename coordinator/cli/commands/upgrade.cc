@@ -7,7 +7,9 @@
 #include "coordinator/cli/begin.h"
 #include "coordinator/cli/channel.h"
 #include "coordinator/cli/commands/commands.h"
+#include "coordinator/cli/hops.h"
 #include "coordinator/cli/prompt.h"
+#include "coordinator/cli/release_images.h"
 #include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
 
@@ -37,17 +39,27 @@ ExitCode Run(const UpgradeCommand& command, const Context& context) {
   if (!begin.ok()) return NotBegun(context, begin.status());
 
   const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
-  core::PlanOutcome outcome = core::MakePlan((*session)->MakeRequest(*target, command.allow_outage), facts);
+  auto hops = FindHops((*session)->file(), facts, *target, command.hops);
+  if (!hops.ok()) return InputError(context, hops.status());
+  if (hops->size() > 1 && !command.hops.multi_hop) {
+    core::PlanOutcome refused;
+    refused.refusals.push_back(SeveralHops((*session)->file().name, *hops));
+    return PrintRefusal(context, refused);
+  }
+  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+  request.target_images = ReadTargetImages(request.release);
+  core::PlanOutcome outcome = PlanHops(request, facts, *hops);
   if (OnlyConsentIsMissing(outcome) && !command.yes) {
     context.console.Out(view::RefusalPage(outcome.refusals));
     if (!Confirm(context.console, "Go on all the same?")) return ExitCode::kRefused;
-    outcome = core::MakePlan((*session)->MakeRequest(*target, true), facts);
+    request.consent_outage = true;
+    outcome = PlanHops(request, facts, *hops);
   }
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   if (outcome.kind == core::PlanOutcome::Kind::kNothingToDo) {
     context.console.Out(context.json()
                             ? view::ToLine(view::PlanJson(outcome, core::DescribeWaves(outcome.plan))) + "\n"
-                            : absl::StrCat("Nothing to do: every node runs ", *target, ".\n"));
+                            : absl::StrCat("Nothing to do: every node runs ", hops->front(), ".\n"));
     return ExitCode::kDone;
   }
   if (!context.json()) context.console.Out(view::PlanPage(outcome.plan, core::DescribeWaves(outcome.plan)));

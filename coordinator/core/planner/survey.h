@@ -76,6 +76,9 @@ void CheckHealth(const Survey& survey, Findings& findings);
 void CheckVersions(const Survey& survey, Findings& findings);
 // known_trouble.cc
 void CheckKnownTrouble(const Survey& survey, Findings& findings);
+// hazard_checks.cc: what may break after the upgrade.
+void CheckDeprecatedApis(const Survey& survey, Findings& findings);
+void CheckComponents(const Survey& survey, Findings& findings);
 // cluster_checks.cc: the nodes together.
 void CheckSameCluster(const Survey& survey, Findings& findings);
 void CheckNodeObjects(const Survey& survey, Findings& findings);

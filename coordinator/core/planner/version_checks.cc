@@ -17,7 +17,8 @@ void CheckStep(const Version& from, const Version& to, const Surveyed& node, Fin
   } else if (to.major() != from.major() || to.minor() > from.minor() + 1) {
     findings.Refuse(v1::SKIPPED_MINOR, node.name(),
                     absl::StrCat("from ", from.ToString(), " to ", to.ToString(), " skips a minor version"),
-                    absl::StrCat("upgrade to a v", from.major(), ".", from.minor() + 1, " release first"));
+                    absl::StrCat("upgrade to a v", from.major(), ".", from.minor() + 1,
+                                 " release first, or all the way with: k3saga upgrade --multi-hop"));
   }
 }
 

@@ -14,13 +14,18 @@ void JudgeServer(const State& state, const NodeState& server, uint64_t needed_ms
   if (proof == nullptr || !proof->reachable()) {
     verdict.push_back(MakeReason(v1::NODE_UNREACHABLE, server.name(), "its agent did not answer"));
   } else if (!proof->ready()) {
-    verdict.push_back(MakeReason(v1::SERVER_NOT_READY, server.name(), "it is not ready"));
+    verdict.push_back(
+        MakeReason(v1::SERVER_NOT_READY, server.name(),
+                   absl::StrCat("it is not ready", proof->note().empty() ? "" : ": ", proof->note())));
   } else if (proof->ready_for_ms() < needed_ms) {
     const bool crashed = server.crashed_at != 0;
-    verdict.push_back(MakeReason(
-        crashed ? v1::SERVER_RESTARTED : v1::SERVER_NOT_SETTLED, server.name(),
-        absl::StrCat(crashed ? "it restarted though nobody touched it; " : "", "ready for ",
-                     proof->ready_for_ms() / 1000, " s of the ", needed_ms / 1000, " s to settle")));
+    // The note has k3s's last words.
+    const std::string why = crashed ? absl::StrCat("it restarted though nobody touched it",
+                                                   proof->note().empty() ? "" : ": ", proof->note(), "; ")
+                                    : "";
+    verdict.push_back(MakeReason(crashed ? v1::SERVER_RESTARTED : v1::SERVER_NOT_SETTLED, server.name(),
+                                 absl::StrCat(why, "ready for ", proof->ready_for_ms() / 1000, " s of the ",
+                                              needed_ms / 1000, " s to settle")));
   }
 }
 

@@ -1,5 +1,6 @@
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "common/reason.h"
@@ -76,6 +77,19 @@ Verdict JudgeServers(const State& state) {
   return verdict;
 }
 
+// Packaged Deployments and helm jobs that were well before the rollout, or are new.
+Verdict JudgeComponents(const State& state) {
+  const auto& notices = state.plan().notices();
+  Verdict verdict;
+  for (const v1::Reason& trouble : state.proof.components()) {
+    const bool before = std::any_of(notices.begin(), notices.end(), [&](const v1::Reason& notice) {
+      return notice.code() == v1::COMPONENT_NOT_READY && notice.subject() == trouble.subject();
+    });
+    if (!before) verdict.push_back(trouble);
+  }
+  return verdict;
+}
+
 // Nodes that the policy let fail: the rollout did what it could, and says that it is not all.
 v1::Reason LeftBehind(const State& state) {
   if (state.velero_failure.code() != v1::REASON_UNSPECIFIED) return state.velero_failure;
@@ -122,6 +136,7 @@ void Verify(Moves& moves) {
     v1::Reason reason = JudgeNode(state, node, objects);
     if (reason.code() != 0) verdict.push_back(std::move(reason));
   }
+  for (v1::Reason& trouble : JudgeComponents(state)) verdict.push_back(std::move(trouble));
   if (!verdict.empty()) return moves.HoldAndLookAgain("", verdict);
   moves.Enter(v1::STEP_CLEAN_UP, LeftBehind(state));
 }

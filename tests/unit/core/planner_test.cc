@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/reason.h"
+#include "coordinator/core/planner/hops.h"
 #include "tests/unit/core/plans.h"
 
 namespace k3saga::core {
@@ -439,6 +440,101 @@ TEST(Planner, ARemedyIsPartOfThePlanAndSaid) {
   EXPECT_EQ(outcome.plan.remedies(0).trouble(), "the entry");
   EXPECT_NE(outcome.plan.notices(0).remedy().find("clusterrole/balm"), std::string::npos);
   EXPECT_EQ(DescribeWaves(outcome.plan)[2].title, "Apply what this step needs");
+}
+
+v1::DeprecatedApi& AddDeprecated(v1::NodeFacts& server, const char* removed) {
+  v1::DeprecatedApi& api = *server.add_deprecated_apis();
+  api.set_group("policy");
+  api.set_version("v1beta1");
+  api.set_resource("poddisruptionbudgets");
+  api.set_removed_release(removed);
+  return api;
+}
+
+std::vector<std::string> NoticesOf(Site& site, v1::ReasonCode code) {
+  std::vector<std::string> said;
+  const PlanOutcome outcome = site.Plan();
+  for (const v1::Reason& notice : outcome.plan.notices()) {
+    if (notice.code() == code) said.push_back(notice.subject() + ": " + notice.detail());
+  }
+  return said;
+}
+
+TEST(Planner, CallersOfApisThatTheTargetRemovesAreNamedOnce) {
+  Site site;  // to v1.32
+  AddDeprecated(site.At("s1"), "1.32").add_objects("shop/web (by helm)");
+  AddDeprecated(site.At("s2"), "1.32").add_objects("shop/db (by helm)");
+  EXPECT_THAT(
+      NoticesOf(site, v1::DEPRECATED_API),
+      ElementsAre("policy/v1beta1 poddisruptionbudgets: somebody calls this API; v1.32 removes it; written "
+                  "through it: shop/db (by helm), shop/web (by helm)"));
+}
+
+TEST(Planner, ApisThatALaterReleaseRemovesAreNoMatterYet) {
+  Site site;
+  AddDeprecated(site.At("s1"), "1.33");
+  AddDeprecated(site.At("s2"), "soon");
+  EXPECT_THAT(NoticesOf(site, v1::DEPRECATED_API), IsEmpty());
+}
+
+TEST(Planner, ComponentsThatJumpOrAreNotReadyAreNamed) {
+  Site site;
+  for (const char* image :
+       {"rancher/mirrored-library-traefik:2.11.18", "rancher/mirrored-coredns-coredns:1.12.0",
+        "docker.io/rancher/mirrored-metrics-server:v0.7.2"}) {
+    v1::PackagedComponent& component = *site.At("s1").add_components();
+    component.set_kind("Deployment");
+    component.set_name(image);
+    component.set_ready(true);
+    component.add_images(image);
+  }
+  site.At("s1").mutable_components(1)->set_name("coredns");
+  site.At("s1").mutable_components(1)->set_ready(false);
+  site.At("s1").mutable_components(1)->set_detail("0 of 1 available");
+  site.request.target_images = {"docker.io/rancher/mirrored-library-traefik:3.3.2",
+                                "docker.io/rancher/mirrored-coredns-coredns:1.13.1",
+                                "docker.io/rancher/mirrored-metrics-server:v0.8.0"};
+  EXPECT_THAT(NoticesOf(site, v1::COMPONENT_JUMPS),
+              ElementsAre("traefik: the packaged component goes from 2.11.18 to 3.3.2",
+                          "metrics-server: the packaged component goes from v0.7.2 to v0.8.0"));
+  EXPECT_THAT(NoticesOf(site, v1::COMPONENT_NOT_READY),
+              ElementsAre("Deployment coredns: this packaged component is not ready: 0 of 1 available"));
+}
+
+TEST(Hops, GoOverEveryMinorInBetween) {
+  const auto at = [](const char* text) { return Version::Parse(text).value(); };
+  EXPECT_THAT(MinorsBetween(at("v1.31.4+k3s1"), at("v1.34.1+k3s1")), ElementsAre(32, 33));
+  EXPECT_THAT(MinorsBetween(at("v1.31.4+k3s1"), at("v1.32.0+k3s1")), IsEmpty());
+  EXPECT_THAT(MinorsBetween(at("v1.31.4+k3s1"), at("v1.30.0+k3s1")), IsEmpty());
+  Site site;
+  site.K3s("w2").set_running_version("v1.30.2+k3s1");
+  EXPECT_EQ(OldestRunning(site.facts)->ToString(), "v1.30.2+k3s1");
+}
+
+TEST(Hops, TroubleOnALaterHopIsKnownBeforeTheFirst) {
+  Site site;
+  site.At("w1").set_cgroup_version(1);
+  KnownTrouble entry;
+  entry.from.below = ReleaseBound{1, 34, 0};
+  entry.to.at_least = ReleaseBound{1, 34, 0};
+  entry.cgroup_version = 1;
+  entry.effect = KnownTrouble::Effect::kRefuse;
+  entry.says = "no cgroup v1";
+  site.request.known_trouble.push_back(entry);
+  const auto ahead = TroubleOnTheWay(site.request, site.facts, {kTo, "v1.33.1+k3s1", "v1.34.1+k3s1"});
+  ASSERT_EQ(ahead.size(), 1u);
+  EXPECT_EQ(ahead[0].subject(), "w1");
+  EXPECT_EQ(ahead[0].detail(), "on the hop to v1.34.1+k3s1: no cgroup v1");
+}
+
+TEST(Hops, TheNextOneKeepsWhatTheUserDecided) {
+  v1::Plan done = MakeRollout(2, 1).plan();
+  done.add_later_hops("v1.33.1+k3s1");
+  const PlanRequest next = NextHop(done);
+  EXPECT_EQ(next.release.version(), "v1.33.1+k3s1");
+  EXPECT_EQ(next.nodes.size(), 3u);
+  EXPECT_TRUE(next.consent_outage);
+  EXPECT_EQ(next.policies.servers().settle_seconds(), 15u);
 }
 
 TEST(Limits, ArePercentagesRoundedDownButAtLeastOne) {

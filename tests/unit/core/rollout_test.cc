@@ -377,5 +377,114 @@ TEST(Rollout, ThousandsOfNodes) {
   EXPECT_EQ(stage.state().tally.workers_upgraded, 3000u);
 }
 
+v1::RolloutCreated MakeWithoutEtcd(int servers, v1::Datastore datastore) {
+  v1::RolloutCreated created = MakeRollout(servers, 1);
+  v1::Plan& plan = *created.mutable_plan();
+  plan.set_datastore(datastore);
+  plan.clear_members();
+  for (v1::PlannedNode& node : *plan.mutable_nodes()) node.clear_member_id();
+  return created;
+}
+
+TEST(Rollout, ASingleServerWithSqlite) {
+  Stage stage(MakeWithoutEtcd(1, v1::DATASTORE_SQLITE));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"backup", "move_leader", "install"}),
+              ElementsAre("backup s1", "install s1", "install w1"));
+}
+
+TEST(Rollout, AnExternalDatastoreIsGatedByTheOtherServersApi) {
+  Stage stage(MakeWithoutEtcd(2, v1::DATASTORE_EXTERNAL));
+  int away = 3;
+  stage.spoil = [&](v1::GateProved& proved) {
+    // After s1 was moved it takes a while.
+    if (stage.state().Find("s1")->moved() && away-- > 0) proved.mutable_servers(0)->set_ready(false);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_TRUE(stage.EverHeld(v1::SERVER_NOT_READY));
+}
+
+TEST(Rollout, FiveServersGoOneByOneTheLeaderLast) {
+  Stage stage(MakeRollout(5, 0));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(
+      stage.Issued({"install", "move_leader"}),
+      ElementsAre("install s2", "install s3", "install s4", "install s5", "move_leader s1", "install s1"));
+}
+
+TEST(Rollout, TwoServersWithConsent) {
+  Stage stage(MakeRollout(2, 1));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
+TEST(Rollout, AnAlarmHoldsTheNextServerUntilItIsGone) {
+  Stage stage(MakeRollout(3, 0));
+  int rounds = 3;
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (stage.state().Find("s2")->moved() && rounds-- > 0) proved.mutable_servers(0)->add_alarms("NOSPACE");
+  };
+  stage.Play();
+  EXPECT_TRUE(stage.EverHeld(v1::MEMBER_ALARM));
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
+// Only servers still to be moved may crash: one that was moved and does not stay up ends the rollout.
+TEST(Rollout, AMovedServerThatKeepsRestartingStopsTheRolloutAfterTheLimit) {
+  Stage stage(MakeRollout(3, 0));
+  uint32_t pid = 9000;
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (!stage.state().Find("s2")->moved()) return;
+    proved.mutable_servers(1)->set_main_pid(++pid);
+    proved.mutable_servers(1)->set_ready_for_ms(1000);
+    proved.mutable_servers(1)->set_note("k3s's last words: out of memory");
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::SERVER_RESTARTED);
+  EXPECT_NE(stage.state().end_reason.detail().find("out of memory"), std::string::npos);
+  EXPECT_THAT(stage.Issued(kTouches), ElementsAre("install s2"));
+}
+
+v1::Reason NotReady(const char* component) {
+  v1::Reason reason;
+  reason.set_code(v1::COMPONENT_NOT_READY);
+  reason.set_subject(component);
+  return reason;
+}
+
+TEST(Rollout, VerifyWaitsForPackagedComponents) {
+  Stage stage(MakeRollout(3, 0));
+  int rounds = 3;
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (proved.nodes_size() != 0 && rounds-- > 0) *proved.add_components() = NotReady("Deployment coredns");
+  };
+  stage.Play();
+  EXPECT_TRUE(stage.EverHeld(v1::COMPONENT_NOT_READY));
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
+TEST(Rollout, AComponentThatStaysDownIsSaid) {
+  Stage stage(MakeRollout(3, 0));
+  stage.spoil = [](v1::GateProved& proved) {
+    *proved.add_components() = NotReady("Job helm-install-traefik");
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::COMPONENT_NOT_READY);
+}
+
+TEST(Rollout, AComponentThatWasDownBeforeIsNotHeldAgainstIt) {
+  v1::RolloutCreated created = MakeRollout(3, 0);
+  *created.mutable_plan()->add_notices() = NotReady("Deployment coredns");
+  Stage stage(created);
+  stage.spoil = [](v1::GateProved& proved) { *proved.add_components() = NotReady("Deployment coredns"); };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+}
+
 }  // namespace
 }  // namespace k3saga::core

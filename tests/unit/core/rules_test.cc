@@ -56,6 +56,21 @@ void Crash(State& state, int server, uint64_t at) {
   Proof(state, server).set_ready_for_ms(2000);
 }
 
+// SQLite or an external datastore: nobody runs etcd.
+State WithoutEtcd(int servers) {
+  State state = Ready(servers, 0);
+  PlanOf(state).clear_members();
+  for (int i = 0; i < servers; ++i) {
+    PlanOf(state).mutable_nodes(i)->clear_member_id();
+    v1::ServerProof& proof = Proof(state, i + 1);
+    proof.clear_member_id();
+    proof.clear_leader_id();
+    proof.clear_members();
+    proof.set_etcd_serving(false);
+  }
+  return state;
+}
+
 void AddRemedy(State& state) { PlanOf(state).add_remedies()->set_trouble("renamed-role"); }
 
 // The user's gate said yes (or no) before the next node.
@@ -168,6 +183,20 @@ const Case kCases[] = {
     {"TwoServersWithConsent", QuorumGate, kAllowed, "s2", kTouch, kForward, [](State& s) { s = Ready(2, 0); }},
     {"TwoServersWithoutConsent", QuorumGate, v1::QUORUM_WOULD_BE_LOST, "s2", kTouch, kForward,
      [](State& s) { s = Ready(2, 0); PlanOf(s).set_consent_outage(false); }},
+    {"FourAreNoBetterThanThree", QuorumGate, v1::MEMBER_UNHEALTHY, "s2", kTouch, kBack,
+     [](State& s) { s = Ready(4, 0); Proof(s, 3).set_etcd_serving(false); Proof(s, 4).set_ready(false); }},
+    {"FourHealthy", QuorumGate, kAllowed, "s2", kTouch, kForward, [](State& s) { s = Ready(4, 0); }},
+    {"FiveWithTwoBrokenMayNotGoBack", QuorumGate, v1::MEMBER_UNHEALTHY, "s2", kTouch, kBack,
+     [](State& s) { s = Ready(5, 0); for (int i : {1, 4, 5}) Proof(s, i).set_etcd_serving(false); }},
+    {"LeftoverLearnerIsNoVoter", QuorumGate, v1::MEMBER_LEARNER, "s2", kTouch, kForward,
+     [](State& s) { s = Ready(4, 0); PlanOf(s).mutable_members(3)->set_learner(true); Proof(s, 4).set_learner(true); }},
+    {"ListedButGone", QuorumGate, v1::MEMBERSHIP_CHANGED, "s2", kTouch, kForward,
+     [](State& s) { Proof(s, 1).add_members()->set_id(99); }},
+    {"SqliteAlone", QuorumGate, kAllowed, "s1", kTouch, kForward, [](State& s) { s = WithoutEtcd(1); }},
+    {"ExternalIsGatedByTheOthersApi", QuorumGate, v1::SERVER_NOT_READY, "s2", kTouch, kForward,
+     [](State& s) { s = WithoutEtcd(2); Proof(s, 1).set_ready(false); }},
+    {"ExternalWithTheOthersReady", QuorumGate, kAllowed, "s2", kTouch, kForward, [](State& s) { s = WithoutEtcd(2); }},
+    {"ExternalHasNoLeader", LeaderMoved, kAllowed, "s1", kTouch, kForward, [](State& s) { s = WithoutEtcd(2); }},
     {"OneServerWithConsent", QuorumGate, kAllowed, "s1", kTouch, kForward, [](State& s) { s = Ready(1, 0); }},
 
     {"Settled", StabilityGate, kAllowed, "s2", kTouch, kForward, [](State&) {}},

@@ -125,5 +125,18 @@ TEST_F(MonitorTest, SleepsUntilSomebodyCaresAndAgainAfterwards) {
   EXPECT_TRUE(Eventually(quiet));
 }
 
+TEST_F(MonitorTest, SaysWithTheNodesWhichPackagedComponentsAreInTrouble) {
+  kube_.components.resize(2);
+  kube_.components[0].set_kind("Deployment");
+  kube_.components[0].set_name("coredns");
+  kube_.components[0].set_detail("0 of 1 available");
+  kube_.components[1].set_ready(true);
+  ReadinessMonitor monitor(Parts());
+  EXPECT_EQ(monitor.Prove(false, seconds(2)).components_size(), 0);
+  const v1::ServerProof proof = monitor.Prove(true, seconds(2));
+  ASSERT_EQ(proof.components_size(), 1);
+  EXPECT_EQ(proof.components(0).subject(), "Deployment coredns");
+}
+
 }  // namespace
 }  // namespace k3saga::health

@@ -148,7 +148,7 @@ class FakeCluster {
     v1::EtcdFacts& etcd = *facts->mutable_etcd();
     etcd.set_member_id(MemberOf(node.name));
     etcd.set_leader_id(leader_);
-    etcd.set_version("3.5.16");
+    etcd.set_version("3.5.26");
     etcd.set_linearizable_read(true);
     FillMembers(etcd.mutable_members());
     FillNodes(facts->mutable_nodes());

@@ -41,8 +41,11 @@ class Upgrade : public TerminalWorkspace {
     Init(nodes);
     auto text = ReadFile(At("cluster.yaml"));
     ASSERT_TRUE(text.ok());
-    ASSERT_TRUE(WriteFileDurably(At("cluster.yaml"),
-                                 absl::StrReplaceAll(*text, {{"settle_time: 15s", "settle_time: 0s"}}))
+    ASSERT_TRUE(WriteFileDurably(
+                    At("cluster.yaml"),
+                    absl::StrReplaceAll(
+                        *text, {{"settle_time: 15s", "settle_time: 0s"},
+                                {"source: https://github.com/k3s-io/k3s/releases", "source: /srv/releases"}}))
                     .ok());
   }
 
@@ -53,6 +56,56 @@ class Upgrade : public TerminalWorkspace {
 
   FakeCluster cluster_{3, 2};
 };
+
+const std::vector<std::string> kThreeHops = {"--via", "v1.32.9+k3s1", "--via", "v1.33.5+k3s1"};
+
+std::vector<std::string> With(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST_F(Upgrade, SeveralMinorsAreRefusedWithTheirHops) {
+  const ProcessResult result = K3saga(With({"upgrade", "--to", "v1.34.1+k3s1", "--yes"}, kThreeHops));
+  EXPECT_EQ(result.exit_code, 3) << result.out << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("3 hops"), HasSubstr("v1.32.9+k3s1, v1.33.5+k3s1, v1.34.1+k3s1"),
+                                HasSubstr("--multi-hop")));
+  EXPECT_TRUE(cluster_.Installs().empty());
+}
+
+TEST_F(Upgrade, MultiHopGoesMinorByMinorWithABackupEach) {
+  const ProcessResult plan = K3saga(With({"plan", "--to", "v1.34.1+k3s1", "--multi-hop"}, kThreeHops));
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_THAT(plan.out, AllOf(HasSubstr("to v1.32.9+k3s1"), HasSubstr("Then v1.33.5+k3s1, v1.34.1+k3s1")));
+  const ProcessResult result =
+      K3saga(With({"upgrade", "--to", "v1.34.1+k3s1", "--multi-hop", "--yes"}, kThreeHops));
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(::testing::_, "v1.34.1+k3s1")));
+  EXPECT_THAT(cluster_.Installs(), Each(Pair(::testing::_, 3)));
+  const auto history = nlohmann::json::parse(K3saga({"-o", "json", "history"}).out, nullptr, false);
+  ASSERT_TRUE(history.is_object()) << history;
+  EXPECT_EQ(history["rollouts"].size(), 3u);
+}
+
+TEST_F(Upgrade, AKilledChainIsResumedToItsEnd) {
+  cluster_.HoldInstall("w2");
+  auto upgrade =
+      Start(With({"upgrade", "--to", "v1.34.1+k3s1", "--multi-hop", "--yes"}, kThreeHops), "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  upgrade.Signal(SIGKILL);
+  upgrade.Wait(kLong);
+  cluster_.Release();
+  const ProcessResult resume = K3saga({"resume"});
+  EXPECT_EQ(resume.exit_code, 0) << resume.out << resume.err;
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(::testing::_, "v1.34.1+k3s1")));
+  EXPECT_EQ(K3saga({"resume"}).exit_code, 2) << "nothing is left to go on with";
+}
+
+TEST_F(Upgrade, ViaHasToLieOnTheWay) {
+  const ProcessResult result =
+      K3saga({"upgrade", "--to", "v1.33.1+k3s1", "--multi-hop", "--yes", "--via", "v1.35.0+k3s1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("no hop of that minor version lies between"));
+}
 
 TEST_F(Upgrade, TakesEveryNodeToTheTarget) {
   const ProcessResult result = K3saga({"upgrade", "--to", kTo, "--yes"});
