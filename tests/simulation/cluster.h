@@ -50,8 +50,8 @@ class Cluster {
 
   std::vector<Machine> machines;  // servers first
   int servers = 0;
-  int generation = 0;    // of the datastore that the cluster has now; a reset begins the next one
-  bool verified = true;  // the server that was reset last is known to be healthy
+  int generation = 0;     // of the datastore that the cluster has now; a reset begins the next one
+  bool verified = true;   // the server that was reset last is known to be healthy
   bool remedied = false;  // objects of the plan's remedies are in the API
 
   // A server's datastore is the backup's, and its member the only one.
