@@ -15,6 +15,9 @@ namespace {
 
 CrashPoint chunk_received("agent.rpc.upload.received");
 CrashPoint chunk_taken("agent.rpc.upload.taken");
+CrashPoint upload_complete("agent.rpc.upload.complete");
+CrashPoint chunk_sending("agent.rpc.download.sending");
+CrashPoint chunk_sent("agent.rpc.download.sent");
 
 constexpr uint64_t kChunk = 128 * 1024;
 
@@ -23,7 +26,9 @@ constexpr uint64_t kChunk = 128 * 1024;
 void UploadStream::OnReadDone(bool ok) {
   pool_->Post([this, ok] {
     if (!ok) {  // the sender is done, or gone
-      Finish(Complete());
+      const grpc::Status status = Complete();
+      upload_complete.MaybeDie();
+      Finish(status);
       return;
     }
     chunk_received.MaybeDie();
@@ -108,6 +113,7 @@ void DownloadStream::Next() {
   chunk_.set_total_bytes(total_);
   offset_ += wanted;
   said_ = true;
+  chunk_sending.MaybeDie();
   StartWrite(&chunk_);
 }
 
@@ -116,6 +122,7 @@ void DownloadStream::OnWriteDone(bool ok) {
     Finish(grpc::Status::CANCELLED);
     return;
   }
+  chunk_sent.MaybeDie();
   pool_->Post([this] { Next(); });
 }
 

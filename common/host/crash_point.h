@@ -13,7 +13,9 @@ namespace k3saga {
 //   kBeforeCommit.MaybeDie();
 //
 // Armed by the environment variable K3SAGA_CRASH_AT="name" or "name:N" (the Nth time it is reached; 1 by
-// default): the process _exits with 86, nothing flushed. Unarmed it costs one load.
+// default), several separated by commas: the process _exits with 86, nothing flushed. With
+// K3SAGA_CRASH_MARKS=DIR a point leaves a file DIR/name behind and spares whoever finds one there, so that
+// what is started again under the same environment goes on. Unarmed it costs one load.
 class CrashPoint {
  public:
   explicit CrashPoint(std::string_view name);

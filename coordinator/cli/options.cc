@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 
+#include "common/host/crash_point.h"
 #include "common/version.h"
 
 namespace k3saga::cli {
@@ -26,6 +27,7 @@ struct Parsed {
   HistoryCommand history;
   ExportCommand export_events;
   ResumeCommand resume;
+  AdoptCommand adopt;
   AbortCommand abort;
   BackupCommand backup;
   VerifyBackupCommand verify_backup;
@@ -162,7 +164,13 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   CLI::App* resume =
       app.add_subcommand("resume", "go on with a rollout that was paused or whose process is gone");
   resume->add_option("ROLLOUT", parsed.resume.rollout, "which one, by its id");
+  resume->add_flag("--take-over", parsed.resume.take_over,
+                   "although another machine holds it: that one is refused everywhere from then on");
   resume->callback([&] { command = parsed.resume; });
+  CLI::App* adopt = app.add_subcommand(
+      "adopt", "go on with a rollout of another machine whose journal is gone, from what the agents keep");
+  adopt->add_flag("--take-over", parsed.adopt.take_over, "do not ask before it is taken over");
+  adopt->callback([&] { command = parsed.adopt; });
   CLI::App* abort =
       app.add_subcommand("abort", "end a rollout: nothing new is started, our cordons are undone");
   abort->add_option("ROLLOUT", parsed.abort.rollout, "which one, by its id");
@@ -194,6 +202,14 @@ bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode*
       "way back when something fails.",
       "k3saga");
   app.set_version_flag("--version", K3SAGA_VERSION);
+  app.add_flag_callback(
+         "--list-crash-points",
+         [] {
+           for (const std::string& name : CrashPoint::All()) std::cout << name << "\n";
+           throw CLI::Success();
+         },
+         "list where a test may let this program die")
+      ->group("");
   app.require_subcommand(1);
   app.fallthrough();  // -f and --output may stand after the command too
   app.get_formatter()->column_width(34);

@@ -73,6 +73,10 @@ struct ExportCommand {
 struct PauseCommand {};
 struct ResumeCommand {
   std::string rollout;  // "" = the unfinished one
+  bool take_over = false;
+};
+struct AdoptCommand {
+  bool take_over = false;  // without a question
 };
 struct AbortCommand {
   std::string rollout;
@@ -99,8 +103,8 @@ struct AgentsUpgradeCommand {
 using AnyCommand =
     std::variant<InitCommand, IssueAgentCommand, IssueCoordinatorCommand, NodesCommand, CheckCommand,
                  PlanCommand, UpgradeCommand, RollbackCommand, RestoreCommand, StatusCommand, HistoryCommand,
-                 ExportCommand, PauseCommand, ResumeCommand, AbortCommand, BackupCommand, BackupsCommand,
-                 VerifyBackupCommand, RenderPlansCommand, AgentsUpgradeCommand>;
+                 ExportCommand, PauseCommand, ResumeCommand, AdoptCommand, AbortCommand, BackupCommand,
+                 BackupsCommand, VerifyBackupCommand, RenderPlansCommand, AgentsUpgradeCommand>;
 
 struct Options {
   std::string cluster_file;

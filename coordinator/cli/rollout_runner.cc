@@ -7,14 +7,18 @@
 #include <random>
 #include <utility>
 
+#include "common/reason.h"
 #include "common/status_macros.h"
+#include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/presenter.h"
 #include "coordinator/control/control_server.h"
 #include "coordinator/control/socket_path.h"
 #include "coordinator/core/saga.h"
+#include "coordinator/driver/adopting.h"
 #include "coordinator/driver/driver.h"
 #include "coordinator/driver/identity.h"
+#include "coordinator/driver/standing.h"
 #include "coordinator/view/model.h"
 
 namespace k3saga::cli {
@@ -124,6 +128,34 @@ ExitCode Fail(const Context& context, const absl::Status& status) {
   return ExitCode::kFailed;
 }
 
+ExitCode Refuse(const Context& context, std::vector<v1::Reason> refusals) {
+  core::PlanOutcome outcome;
+  outcome.refusals = std::move(refusals);
+  return PrintRefusal(context, outcome);
+}
+
+// It goes on, or ended, elsewhere: only this journal has to hear of it.
+ExitCode EndForUs(const Context& context, journal::Journal& journal, const std::string& rollout,
+                  const v1::Reason& held) {
+  const v1::Reason reason = MakeReason(v1::STALE_EPOCH, held.subject(), held.detail());
+  if (auto status = driver::EndHere(journal, rollout, reason, context.clock.WallUnixMillis()); !status.ok())
+    return Fail(context, status);
+  context.console.Out(
+      absl::StrCat("Rollout ", rollout,
+                   " has ended for this machine; no agent was asked for anything: ", Describe(reason), "\n"));
+  return ExitCode::kFailed;
+}
+
+driver::Adopting::Result FenceAndLook(Session& session, driver::Adopting::Job job) {
+  driver::Adopting::Result result;
+  const driver::Adopting adopting(session.fleet(), std::move(job), [&](driver::Adopting::Result heard) {
+    result = std::move(heard);
+    session.loop().Stop();
+  });
+  session.loop().Run();
+  return result;
+}
+
 }  // namespace
 
 ExitCode ExitCodeOf(const core::State& state) {
@@ -147,25 +179,59 @@ ExitCode StartRollout(const Context& context, Session& session, journal::SqliteJ
 }
 
 ExitCode ContinueRollout(const Context& context, Session& session, journal::SqliteJournal& journal,
-                         const std::string& rollout, bool abort) {
+                         const std::string& rollout, Continue how) {
   auto events = journal.Read(rollout);
   if (!events.ok()) return Fail(context, events.status());
+  core::State state;
+  for (const v1::Event& event : *events) {
+    if (auto status = core::Apply(event, state); !status.ok()) return Fail(context, status);
+  }
   auto rollouts = journal.List();
   if (!rollouts.ok()) return Fail(context, rollouts.status());
   // Somebody else may have held the cluster since: the agents know.
   const std::vector<v1::NodeFacts> facts = ToFacts(session.GatherFacts(/*obstacles=*/false));
   const uint64_t epoch = driver::NextEpoch(facts, *rollouts);
+  if (const auto held = driver::WhoElseHolds(state, facts, journal::ThisProcess().host)) {
+    if (how == Continue::kTakeOver)
+      return AdoptRollout(context, session, journal, state.roster->created, facts);
+    if (how == Continue::kAbort) return EndForUs(context, journal, rollout, *held);
+    return Refuse(context, {*held});
+  }
 
   Runner runner(context, session, journal, rollout);
   runner.presenter().SkipUntil(events->size());
   if (auto status = runner.PutTogether(); !status.ok()) return Fail(context, status);
   const std::string who = journal::ThisProcess().who;
   if (auto status = runner.driver().Resume(rollout, who, epoch); !status.ok()) return Fail(context, status);
-  if (abort) {
+  if (how == Continue::kAbort) {
     runner.driver().Command(v1::CommandReceived::ABORT, who, [&context](const absl::Status& status) {
       if (!status.ok()) context.console.Error(std::string(status.message()));
     });
   }
+  return runner.RunToEnd();
+}
+
+ExitCode AdoptRollout(const Context& context, Session& session, journal::SqliteJournal& journal,
+                      const v1::RolloutCreated& created, const std::vector<v1::NodeFacts>& facts) {
+  auto rollouts = journal.List();
+  if (!rollouts.ok()) return Fail(context, rollouts.status());
+  driver::Adopting::Job job;
+  job.created = created;
+  for (const config::ClusterNode& node : session.file().nodes) job.nodes.push_back(node.name);
+  job.holder = journal::ThisProcess().who;
+  job.epoch = driver::NextEpoch(facts, *rollouts);
+  driver::Adopting::Result found = FenceAndLook(session, job);
+  if (!found.refusals.empty()) return Refuse(context, std::move(found.refusals));
+  core::Adoption adoption = core::Adopt(created, found.reports, job.holder, job.epoch + 1);
+  if (!adoption.refusals.empty()) return Refuse(context, std::move(adoption.refusals));
+
+  Runner runner(context, session, journal, created.rollout());
+  for (const journal::RolloutSummary& known : *rollouts) {
+    if (known.rollout == created.rollout()) runner.presenter().SkipUntil(known.events);
+  }
+  if (auto status = runner.PutTogether(); !status.ok()) return Fail(context, status);
+  if (auto status = runner.driver().Adopt(created, adoption.adopted); !status.ok())
+    return Fail(context, status);
   return runner.RunToEnd();
 }
 

@@ -76,10 +76,23 @@ Session::Session(config::ClusterFile file, const tls::Identity& identity, std::s
 }
 
 std::vector<view::NodeAnswer> Session::GatherFacts(bool obstacles, const std::vector<std::string>& only) {
+  v1::GetFactsRequest request;
+  request.set_drain_obstacles(obstacles);
+  *request.mutable_drain_policy() = file_.policies.workers().drain();
+  return Gather(std::move(request), only);
+}
+
+std::vector<v1::NodeFacts> Session::GatherKept() {
+  v1::GetFactsRequest request;
+  request.set_for_adoption(true);
+  return ToFacts(Gather(std::move(request), {}));
+}
+
+std::vector<view::NodeAnswer> Session::Gather(v1::GetFactsRequest request,
+                                              const std::vector<std::string>& only) {
   fleet::FactsRound round;
   round.timeout = kFactsTimeout;
-  round.request.set_drain_obstacles(obstacles);
-  *round.request.mutable_drain_policy() = file_.policies.workers().drain();
+  round.request = std::move(request);
   std::vector<view::NodeAnswer> answers;
   for (const config::ClusterNode& node : file_.nodes) {
     if (!only.empty() && std::find(only.begin(), only.end(), node.name) == only.end()) continue;

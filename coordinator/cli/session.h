@@ -49,11 +49,14 @@ class Session {
   // The facts of these nodes (all of them when empty), in the order of the file. `obstacles`: what drains
   // would meet.
   std::vector<view::NodeAnswer> GatherFacts(bool obstacles, const std::vector<std::string>& only = {});
+  // With the rollout that the agents keep for whoever adopts it.
+  std::vector<v1::NodeFacts> GatherKept();
 
   // What the planner is asked for.
   core::PlanRequest MakeRequest(const std::string& version, bool allow_outage) const;
 
  private:
+  std::vector<view::NodeAnswer> Gather(v1::GetFactsRequest request, const std::vector<std::string>& only);
   Session(config::ClusterFile file, const tls::Identity& identity, std::string state_folder,
           std::vector<core::KnownTrouble> known_trouble);
 

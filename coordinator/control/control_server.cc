@@ -13,6 +13,7 @@
 #include <mutex>
 #include <utility>
 
+#include "common/host/crash_point.h"
 #include "coordinator/control/socket_path.h"
 #include "coordinator/control/watcher.h"
 #include "k3saga/v1/control.grpc.pb.h"
@@ -22,6 +23,9 @@ namespace {
 
 // How long watchers may take to hear the last events when the rollout's process leaves.
 constexpr std::chrono::milliseconds kParting(1'000);
+
+CrashPoint kCommandReceived("control.command_received");
+CrashPoint kCommandAnswering("control.command_answering");
 
 grpc::Status Leaving() {
   return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the rollout's process is starting or leaving");
@@ -89,9 +93,11 @@ class ControlServer::Service final : public v1::Control::CallbackService {
                                     v1::CommandReply* reply) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     Ask(reactor, [this, request, reply](const std::shared_ptr<Question>& question) {
+      kCommandReceived.MaybeDie();
       driver_->Command(request->command(), request->by(),
                        [alive = alive_, question, reply](const absl::Status& status) {
                          if (!*alive) return;  // answered by the end of the server
+                         kCommandAnswering.MaybeDie();
                          reply->set_accepted(status.ok());
                          reply->set_message(std::string(status.message()));
                          question->Answer(grpc::Status::OK);

@@ -1,6 +1,7 @@
 #include "common/reason.h"
 #include "coordinator/core/saga.h"
 #include "coordinator/core/steps/steps.h"
+#include "coordinator/core/stop.h"
 
 namespace k3saga::core {
 namespace {
@@ -9,6 +10,11 @@ namespace {
 void GiveWay(Moves& moves) {
   const bool touched = moves.state.touches != 0;
   moves.End(touched ? v1::RolloutEnded::STOPPED : v1::RolloutEnded::REFUSED, moves.state.fenced_reason);
+}
+
+// The first step. A rollout that was adopted after a server failed goes on where that is dealt with.
+void Begin(Moves& moves) {
+  moves.Enter(ServerFailed(moves.state) ? v1::STEP_UPGRADE_SERVERS : v1::STEP_PREFLIGHT);
 }
 
 void DecideStep(Moves& moves) {
@@ -42,7 +48,7 @@ void DecideStep(Moves& moves) {
     case v1::STEP_CLEAN_UP:
       return CleanUp(moves);
     default:
-      return moves.Enter(v1::STEP_PREFLIGHT);
+      return Begin(moves);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/status_macros.h"
+#include "coordinator/core/adopted.h"
 #include "coordinator/core/saga.h"
 #include "coordinator/core/settle.h"
 #include "coordinator/core/tally.h"
@@ -11,8 +12,6 @@
 // One function an event. Each checks first and changes the state only when nothing is wrong any more.
 namespace k3saga::core {
 namespace {
-
-constexpr uint64_t kSequencesPerEpoch = 1'000'000'000;
 
 absl::Status Impossible(const std::string& why) {
   return absl::FailedPreconditionError(
@@ -56,13 +55,8 @@ absl::Status FoldCreated(const v1::Event& event, State& state) {
     workers = workers || node.role() != v1::ROLE_SERVER;
   }
   for (const v1::PlannedNode& planned : roster->plan().nodes()) {
-    NodeState node;
-    node.plan = &planned;
-    node.index = static_cast<uint32_t>(state.nodes.size());
-    node.server = planned.role() == v1::ROLE_SERVER;
-    node.cordon = planned.was_cordoned() ? Cordon::kTheirs : Cordon::kNone;
-    Join(node, state.tally);
-    state.nodes.push_back(std::move(node));
+    state.nodes.push_back(AsPlanned(planned, static_cast<uint32_t>(state.nodes.size())));
+    Join(state.nodes.back(), state.tally);
   }
   const v1::Plan& plan = roster->plan();
   state.restores = plan.kind() != v1::Plan::UPGRADE && plan.has_restore_from();
@@ -77,9 +71,7 @@ absl::Status FoldResumed(const v1::RolloutResumed& resumed, uint64_t now, State&
   if (resumed.epoch() <= state.epoch) {
     return Impossible(absl::StrCat("resumed under epoch ", resumed.epoch(), " after ", state.epoch));
   }
-  // Two coordinators of one rollout (one was taken over and does not know it yet) never give one name to two
-  // operations.
-  state.next_sequence = std::max(state.next_sequence, resumed.epoch() * kSequencesPerEpoch + 1);
+  state.next_sequence = std::max(state.next_sequence, FirstSequence(resumed.epoch()));
   state.holder = resumed.holder();
   state.epoch = resumed.epoch();
   state.paused = false;
@@ -253,6 +245,8 @@ absl::Status FoldSettled(const v1::OperationSettled& settled, uint64_t now, Stat
   }
   const auto closed = state.open_operations.extract(open);
   Settle(closed.mapped(), settled.outcome(), now, state);
+  // That took its time: what the user's gate said before is not what it says now.
+  if (closed.mapped().spec().has_move_leader()) state.gate.stale_at = now;
   return absl::OkStatus();
 }
 
@@ -390,6 +384,8 @@ absl::Status FoldBody(const v1::Event& event, uint64_t now, State& state) {
       return FoldCreated(event, state);
     case v1::Event::kResumed:
       return FoldResumed(event.resumed(), now, state);
+    case v1::Event::kAdopted:
+      return FoldAdopted(event.adopted(), event.unix_ms(), now, state);
     case v1::Event::kCommand:
       return FoldCommand(event.command(), now, state);
     case v1::Event::kStepEntered:
@@ -420,7 +416,6 @@ absl::Status FoldBody(const v1::Event& event, uint64_t now, State& state) {
       return absl::OkStatus();
     case v1::Event::kEnded:
       return FoldEnded(event, state);
-    case v1::Event::kAdopted:
     case v1::Event::BODY_NOT_SET:
       break;
   }

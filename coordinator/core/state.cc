@@ -55,6 +55,15 @@ Phase PhaseOfResult(v1::NodeFinished::Result result) {
 
 }  // namespace
 
+NodeState AsPlanned(const v1::PlannedNode& planned, uint32_t index) {
+  NodeState node;
+  node.plan = &planned;
+  node.index = index;
+  node.server = planned.role() == v1::ROLE_SERVER;
+  node.cordon = planned.was_cordoned() ? Cordon::kTheirs : Cordon::kNone;
+  return node;
+}
+
 Phase PhaseOf(const NodeState& node) {
   if (node.open_operation != 0) {
     const Phase phase = PhaseOfVerb(node.verb);

@@ -84,6 +84,9 @@ struct NodeState {
   bool busy() const { return open_operation != 0 || open_timer != 0; }
 };
 
+// A node of which nothing is known but the plan.
+NodeState AsPlanned(const v1::PlannedNode& planned, uint32_t index);
+
 // For people: where a node is in the rollout.
 enum class Phase : uint8_t {
   kPending,
@@ -256,6 +259,10 @@ struct State {
   // null when the plan has no such node.
   const NodeState* Find(std::string_view name) const;
 };
+
+// The first sequence number under an epoch. Two coordinators of one rollout (one was taken over and does not
+// know it yet) never give one name to two operations.
+inline constexpr uint64_t FirstSequence(uint64_t epoch) { return epoch * 1'000'000'000 + 1; }
 
 // Whether an operation that is open may be asked for now. After a resume or takeover nothing but claims may,
 // until every server's agent has acknowledged the new (epoch, holder): what an earlier process committed may

@@ -110,6 +110,10 @@ bool WindDown(Moves& moves, const v1::Reason& because) {
   return none;
 }
 
+void LeaveEarly(Moves& moves, const v1::Reason& because) {
+  if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
+}
+
 uint64_t GateTimeoutMs(const State& state) {
   const uint32_t seconds = state.policies().servers().gate_timeout_seconds();
   return uint64_t{1000} * (seconds == 0 ? kDefaultGateTimeoutSeconds : seconds);

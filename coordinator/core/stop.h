@@ -16,6 +16,9 @@ bool ServerFailed(const State& state);
 v1::Step WayOutPastReturn(const State& state);
 v1::Reason ReasonPastReturn(const State& state, const v1::Reason& because);
 
+// Ends a step before the first touch. Only a rollout that was adopted has nodes in flight there.
+void LeaveEarly(Moves& moves, const v1::Reason& because);
+
 // Lets every node that was begun come to its end: what was touched goes on, what was only begun is undone.
 // True when none is left.
 bool WindDown(Moves& moves, const v1::Reason& because);

@@ -64,6 +64,8 @@ void Dispatcher::Learn(const v1::Event& event, const core::State& before) {
     for (const v1::PlannedNode& node : event.created().plan().nodes()) {
       journal_ids_[node.name()] = node.journal_id();
     }
+  } else if (event.has_adopted()) {
+    for (const v1::AdoptedNode& node : event.adopted().nodes()) journal_ids_[node.node()] = node.journal_id();
   } else if (event.has_settled()) {
     const v1::OperationSettled& settled = event.settled();
     const auto issued = before.open_operations.find(settled.sequence());

@@ -59,6 +59,31 @@ absl::Status Driver::Start(const v1::RolloutCreated& created) {
 }
 
 absl::Status Driver::Resume(std::string_view rollout, std::string_view holder, uint64_t lowest_epoch) {
+  K3SAGA_RETURN_IF_ERROR(TakeUp(rollout));
+  v1::Event resumed;
+  resumed.mutable_resumed()->set_holder(std::string(holder));
+  resumed.mutable_resumed()->set_epoch(std::max(state_.epoch + 1, lowest_epoch));
+  Receive(std::move(resumed));
+  return Turn();
+}
+
+absl::Status Driver::Adopt(const v1::RolloutCreated& created, const v1::RolloutAdopted& adopted) {
+  absl::Status known = TakeUp(created.rollout());
+  if (absl::IsNotFound(known)) {
+    v1::Event event;
+    *event.mutable_created() = created;
+    Receive(std::move(event));
+  } else if (!known.ok()) {
+    return known;
+  }
+  v1::Event event;
+  *event.mutable_adopted() = adopted;
+  Receive(std::move(event));
+  return Turn();
+}
+
+// Folds what the journal has of it.
+absl::Status Driver::TakeUp(std::string_view rollout) {
   if (state_.created()) return absl::FailedPreconditionError("this driver already runs a rollout");
   K3SAGA_ASSIGN_OR_RETURN(std::vector<v1::Event> events, services_.journal.Read(rollout));
   K3SAGA_RETURN_IF_ERROR(Replay(events));
@@ -68,12 +93,7 @@ absl::Status Driver::Resume(std::string_view rollout, std::string_view holder, u
   }
   events_ = std::move(events);
   for (Observer* observer : observers_) observer->OnEvents(1, events_, state_);
-
-  v1::Event resumed;
-  resumed.mutable_resumed()->set_holder(std::string(holder));
-  resumed.mutable_resumed()->set_epoch(std::max(state_.epoch + 1, lowest_epoch));
-  Receive(std::move(resumed));
-  return Turn();
+  return absl::OkStatus();
 }
 
 absl::Status Driver::Replay(const std::vector<v1::Event>& events) {

@@ -69,6 +69,10 @@ class Driver {
   // kFailedPrecondition when it has ended.
   absl::Status Resume(std::string_view rollout, std::string_view holder, uint64_t lowest_epoch);
 
+  // Goes on with a rollout of which this journal has nothing, or less than has happened since. What it has is
+  // kept. kFailedPrecondition when it has ended there.
+  absl::Status Adopt(const v1::RolloutCreated& created, const v1::RolloutAdopted& adopted);
+
   // `done` runs once: OK when the command is durable, else why it was not taken.
   void Command(v1::CommandReceived::Command command, std::string_view by, Acknowledged done);
 
@@ -86,6 +90,7 @@ class Driver {
   absl::Status FoldInputs(std::vector<Input>& inputs, int64_t now, std::vector<v1::Event>& log);
   void Fail(absl::Status error);
   void ReportRest();
+  absl::Status TakeUp(std::string_view rollout);
   absl::Status Replay(const std::vector<v1::Event>& events);
   // Runs `work` from the loop, unless the driver is gone by then.
   void Later(std::function<void()> work);

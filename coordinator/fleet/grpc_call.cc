@@ -11,8 +11,15 @@ CrashPoint kBeforeSend("fleet.before_run_sent");
 CrashPoint kAfterSend("fleet.after_run_sent");
 CrashPoint kAcceptedReceived("fleet.accepted_received");
 CrashPoint kOutcomeReceived("fleet.outcome_received");
+CrashPoint kBeforeQuestion("fleet.before_question_sent");
+CrashPoint kAfterQuestion("fleet.after_question_sent");
+CrashPoint kAnswerReceived("fleet.answer_received");
 
 }  // namespace
+
+void AboutToAsk() { kBeforeQuestion.MaybeDie(); }
+void HasAsked() { kAfterQuestion.MaybeDie(); }
+void WasAnswered() { kAnswerReceived.MaybeDie(); }
 
 absl::Status StatusOf(const grpc::Status& status, const std::string& node) {
   if (status.ok()) return absl::OkStatus();

@@ -116,6 +116,11 @@ class GrpcCallHandle final : public Call {
   std::shared_ptr<GrpcCall> call_;
 };
 
+// Where a test may let the coordinator die around a question and its answer.
+void AboutToAsk();
+void HasAsked();
+void WasAnswered();
+
 // One question, one answer.
 template <typename Request, typename Reply>
 class UnaryCall final : public GrpcCall {
@@ -131,8 +136,10 @@ class UnaryCall final : public GrpcCall {
              std::chrono::milliseconds timeout) {
     SetTimeout(timeout);
     request_ = request;
+    AboutToAsk();
     (stub.async()->*method)(&context_, &request_, &reply_, [this](const grpc::Status& status) {
       PostLast([this, status] {
+        WasAnswered();
         if (absl::Status error = StatusOf(status, node()); !error.ok()) {
           done_(std::move(error));
         } else {
@@ -140,6 +147,7 @@ class UnaryCall final : public GrpcCall {
         }
       });
     });
+    HasAsked();
   }
 
  private:

@@ -7,10 +7,17 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/host/crash_point.h"
 #include "common/host/files.h"
 
 namespace k3saga::fleet {
 namespace {
+
+CrashPoint kBeforeChunk("fleet.upload.before_chunk_sent");
+CrashPoint kAfterChunk("fleet.upload.after_chunk_sent");
+CrashPoint kUploadAnswered("fleet.upload.answer_received");
+CrashPoint kChunkReceived("fleet.download.chunk_received");
+CrashPoint kChunkWritten("fleet.download.chunk_written");
 
 absl::Status FileError(const std::string& path, const char* doing, int error) {
   const std::string what = absl::StrCat(path, ": ", doing, ": ", std::strerror(error));
@@ -61,12 +68,14 @@ void UploadCall::SendNext() {
   }
   chunk_.set_offset(offset_);
   offset_ += want;
+  kBeforeChunk.MaybeDie();
   grpc::WriteOptions options;
   if (offset_ >= file_.bytes) {
     StartWriteLast(&chunk_, options);
   } else {
     StartWrite(&chunk_, options);
   }
+  kAfterChunk.MaybeDie();
 }
 
 void UploadCall::OnWriteDone(bool ok) {
@@ -78,6 +87,7 @@ void UploadCall::OnWriteDone(bool ok) {
 }
 
 void UploadCall::OnDone(const grpc::Status& status) {
+  kUploadAnswered.MaybeDie();
   PostLast([this, status] {
     absl::Status error = local_error_.ok() ? StatusOf(status, node()) : local_error_;
     if (error.ok() && reply_.bytes() != file_.bytes) {
@@ -112,6 +122,7 @@ void DownloadCall::Start(v1::Agent::Stub& stub, const v1::DownloadRequest& reque
 
 void DownloadCall::OnReadDone(bool ok) {
   if (!ok) return;
+  kChunkReceived.MaybeDie();
   total_ = std::max<uint64_t>(total_, chunk_.total_bytes());
   const std::string& data = chunk_.data();
   for (size_t put = 0; put < data.size();) {
@@ -125,6 +136,7 @@ void DownloadCall::OnReadDone(bool ok) {
     }
     put += static_cast<size_t>(n);
   }
+  kChunkWritten.MaybeDie();
   offset_ += data.size();
   if (moved_) PostIfHeard([this, got = offset_, total = total_] { moved_(got, total); });
   StartRead(&chunk_);

@@ -38,6 +38,10 @@ RolloutSummary Summarize(const std::vector<v1::Event>& events) {
         summary.epoch = std::max<uint64_t>(summary.epoch, event.resumed().epoch());
         summary.result = v1::RolloutEnded::RESULT_UNSPECIFIED;
         break;
+      case v1::Event::kAdopted:
+        summary.holder = event.adopted().holder();
+        summary.epoch = std::max<uint64_t>(summary.epoch, event.adopted().epoch());
+        break;
       case v1::Event::kEnded:
         summary.result = event.ended().result();
         break;

@@ -150,7 +150,7 @@ absl::StatusOr<std::vector<RolloutSummary>> SqliteJournal::List() const {
   // What a summary needs: the events that begin, continue and end a rollout, and its last one.
   K3SAGA_ASSIGN_OR_RETURN(sqlite::Statement telling,
                           database_.Prepare("SELECT number, body FROM event WHERE rollout = ?1 AND "
-                                            "(kind IN (?2, ?3, ?4) OR number = ?5) ORDER BY number"));
+                                            "(kind IN (?2, ?3, ?4, ?5) OR number = ?6) ORDER BY number"));
   std::vector<RolloutSummary> rollouts;
   for (;;) {
     K3SAGA_ASSIGN_OR_RETURN(const bool row, select.Step());
@@ -160,7 +160,8 @@ absl::StatusOr<std::vector<RolloutSummary>> SqliteJournal::List() const {
     telling.Bind(2, static_cast<int64_t>(v1::Event::kCreated));
     telling.Bind(3, static_cast<int64_t>(v1::Event::kResumed));
     telling.Bind(4, static_cast<int64_t>(v1::Event::kEnded));
-    telling.Bind(5, select.Integer(1));
+    telling.Bind(5, static_cast<int64_t>(v1::Event::kAdopted));
+    telling.Bind(6, select.Integer(1));
     std::vector<v1::Event> events;
     for (;;) {
       K3SAGA_ASSIGN_OR_RETURN(const bool more, telling.Step());

@@ -1,6 +1,9 @@
 #include "coordinator/view/teller.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <utility>
 
 #include "common/reason.h"
 #include "coordinator/view/words.h"
@@ -111,6 +114,24 @@ Told TellEnded(const v1::RolloutEnded& ended) {
              good ? Tone::kGood : Tone::kBad);
 }
 
+// What the agents said of their nodes when the rollout was adopted.
+std::string FoundIn(const v1::RolloutAdopted& adopted) {
+  static constexpr std::pair<v1::AdoptedNode::Found, const char*> kWords[] = {
+      {v1::AdoptedNode::AT_TARGET, "at the target"}, {v1::AdoptedNode::AS_PLANNED, "not begun"},
+      {v1::AdoptedNode::PUT_BACK, "put back"},       {v1::AdoptedNode::BROKEN, "broken"},
+      {v1::AdoptedNode::FOUND_UNKNOWN, "unknown"},
+  };
+  std::vector<std::string> parts;
+  for (const auto& [found, words] : kWords) {
+    std::vector<std::string> names;
+    for (const v1::AdoptedNode& node : adopted.nodes()) {
+      if (node.found() == found) names.push_back(node.node());
+    }
+    if (!names.empty()) parts.push_back(absl::StrCat(words, ": ", absl::StrJoin(names, ", ")));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
 }  // namespace
 
 std::vector<Told> Teller::TellIssued(const v1::OperationIssued& issued) {
@@ -160,6 +181,11 @@ std::vector<Told> Teller::Tell(const v1::Event& event, const core::State& state)
       told = {
           Shout(absl::StrCat("goes on under ", event.resumed().holder(), ", epoch ", event.resumed().epoch()),
                 Tone::kWarning)};
+      break;
+    case v1::Event::kAdopted:
+      told = {Shout(absl::StrCat("adopted by ", event.adopted().holder(), ", epoch ", event.adopted().epoch(),
+                                 "; ", FoundIn(event.adopted())),
+                    Tone::kWarning)};
       break;
     case v1::Event::kCommand:
       told = {TellCommand(event.command())};

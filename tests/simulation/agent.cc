@@ -13,6 +13,7 @@ using operations::EffectResult;
 using operations::Phase;
 
 constexpr int64_t kPollMs = 1500;
+constexpr int64_t kStaleMs = 1500;
 
 uint64_t KeyOf(const v1::OperationId& id) { return id.sequence() << 8 | id.attempt(); }
 
@@ -39,6 +40,8 @@ void Agent::Run(const RunMessage& message, Reply reply) {
   auto found = journal_.find(key);
   operations::JournalView view;
   view.known = found != journal_.end() && !world_.mutation.agent_starts_twice;
+  view.floor = floor_;
+  view.lost = !message.journal.empty() && message.journal != journal_id_;
   for (const auto& [other, entry] : journal_) {
     if (!entry.record.settled() && other != key) view.running.push_back(entry.record.verb);
   }
@@ -48,7 +51,8 @@ void Agent::Run(const RunMessage& message, Reply reply) {
     authority.set_holder(authority.epoch() == fence_.claim.epoch() ? fence_.claim.holder()
                                                                    : authority.holder());
   }
-  const Admission admission = operations::Admit(fence_, view, authority, message.id, *message.spec, 0);
+  const Admission admission =
+      operations::Admit(fence_, view, authority, message.id, *message.spec, world_.WallNow());
   if (admission.kind == Admission::Kind::kRefuse) {
     v1::Outcome outcome;
     outcome.set_code(v1::Outcome::REFUSED);
@@ -151,6 +155,7 @@ void Agent::Kill(int64_t down_ms) {
 
 void Agent::Restart() {
   up_ = true;
+  if (world_.Draw(Fault::kJournalPruned)) Prune();
   for (auto& [key, entry] : journal_) {
     if (!entry.record.settled() && !entry.alive) StartProcess(key, entry);
   }
@@ -169,9 +174,55 @@ void Agent::KillOperations() {
 }
 
 void Agent::LoseJournal() {
+  world_.cluster.machines[static_cast<size_t>(node_)].touched_by = 0;  // what touched it is gone with it
   for (auto& [key, entry] : journal_) KillEntry(entry);
   journal_.clear();
   fence_ = {};
+  floor_ = 0;
+  journal_id_ = std::to_string(std::stoi(journal_id_) + 1);
+}
+
+void Agent::Prune() {
+  if (fence_.hold == operations::Fence::Hold::kHeld) return;
+  for (auto entry = journal_.begin(); entry != journal_.end();) {
+    if (!entry->second.record.settled()) {
+      ++entry;
+      continue;
+    }
+    floor_ = std::max(floor_, entry->second.record.id.sequence());
+    entry = journal_.erase(entry);
+  }
+}
+
+core::AgentReport Agent::Report() const {
+  const Machine& machine = world_.cluster.machines[static_cast<size_t>(node_)];
+  core::AgentReport report;
+  v1::NodeFacts& facts = report.facts;
+  facts.set_name(world_.scenario.created.plan().nodes(node_).name());
+  facts.set_journal_id(journal_id_);
+  *facts.mutable_claim() = fence_.claim;
+  if (machine.up) facts.mutable_k3s()->set_running_version(Text(machine.running));
+  facts.mutable_k3s()->set_binary_version(Text(machine.file));
+  if (machine.staged) facts.mutable_k3s()->set_staged_version(kNewVersion);
+  if (machine.server && machine.ready) ShowNodes(*facts.mutable_nodes());
+  for (const auto& [key, entry] : journal_) {
+    const operations::Record& record = entry.record;
+    report.operations.push_back({record.id, *record.spec, record.settled() ? record.outcome : v1::Outcome()});
+  }
+  return report;
+}
+
+void Agent::ShowNodes(google::protobuf::RepeatedPtrField<v1::KubeNode>& nodes) const {
+  const v1::Plan& plan = world_.scenario.created.plan();
+  for (int i = 0; i < plan.nodes_size(); ++i) {
+    const Machine& other = world_.cluster.machines[static_cast<size_t>(i)];
+    v1::KubeNode& object = *nodes.Add();
+    object.set_name(plan.nodes(i).name());
+    object.set_ready(world_.cluster.ObjectReady(i));
+    object.set_kubelet_version(Text(other.running));
+    object.set_unschedulable(other.unschedulable);
+    if (other.ours) object.set_cordoned_by(world_.scenario.created.rollout());
+  }
 }
 
 v1::ServerProof Agent::Probe(bool with_nodes) const {
@@ -181,16 +232,24 @@ v1::ServerProof Agent::Probe(bool with_nodes) const {
   v1::ServerProof proof;
   proof.set_node(plan.nodes(node_).name());
   proof.set_reachable(true);
-  proof.set_ready(machine.ready);
-  if (machine.ready)
-    proof.set_ready_for_ms(static_cast<uint64_t>(world_.schedule.now() - machine.ready_since));
+  // A look of a moment ago may still show as ready what is not any more.
+  const int64_t now = world_.schedule.now();
+  const bool just_left = !machine.ready && now - machine.unready_since <= kStaleMs;
+  const bool stale = just_left && world_.Draw(Fault::kStaleHealth);
+  proof.set_ready(machine.ready || stale);
+  if (proof.ready()) {
+    const int64_t seen = stale ? machine.unready_since : now;
+    proof.set_ready_for_ms(static_cast<uint64_t>(std::max<int64_t>(0, seen - machine.ready_since)));
+  }
   if (machine.up) {
     proof.set_main_pid(machine.pid);
     proof.set_main_start_ticks(static_cast<uint64_t>(machine.started + 1));
     proof.set_running_version(Text(machine.running));
   }
   // Members of a restored cluster have other ids.
-  const auto member_id = [&](int node) { return static_cast<uint64_t>(100 * cluster.generation + node + 1); };
+  const auto member_id = [&](int node) {
+    return cluster.etcd() ? static_cast<uint64_t>(100 * cluster.generation + node + 1) : 0;
+  };
   proof.set_member_id(member_id(node_));
   if (cluster.EtcdUp(node_)) {
     proof.set_etcd_serving(cluster.Quorum() && cluster.leader() >= 0);
@@ -201,16 +260,7 @@ v1::ServerProof Agent::Probe(bool with_nodes) const {
     }
     if (machine.alarm) proof.add_alarms("NOSPACE");
   }
-  if (!with_nodes) return proof;
-  for (int i = 0; i < plan.nodes_size(); ++i) {
-    const Machine& other = cluster.machines[static_cast<size_t>(i)];
-    v1::KubeNode& object = *proof.add_nodes();
-    object.set_name(plan.nodes(i).name());
-    object.set_ready(cluster.ObjectReady(i));
-    object.set_kubelet_version(Text(other.running));
-    object.set_unschedulable(other.unschedulable);
-    if (other.ours) object.set_cordoned_by(world_.scenario.created.rollout());
-  }
+  if (with_nodes) ShowNodes(*proof.mutable_nodes());
   return proof;
 }
 

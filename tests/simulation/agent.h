@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/operations/fencing.h"
 #include "agent/operations/machine.h"
+#include "coordinator/core/adopt.h"
 #include "k3saga/v1/facts.pb.h"
 
 namespace k3saga::simulation {
@@ -19,6 +21,7 @@ struct RunMessage {
   v1::Authority authority;
   v1::OperationId id;
   std::shared_ptr<const v1::OperationSpec> spec;
+  std::string journal;  // the agent's, as far as the coordinator knows; "": any
 };
 
 // One node's agent: the real operation machine and the real fencing rules over a virtual node. What is in its
@@ -32,14 +35,17 @@ class Agent {
   // Messages. Nothing happens while the agent is down.
   void Run(const RunMessage& message, Reply reply);
   v1::ServerProof Probe(bool with_nodes) const;
+  core::AgentReport Report() const;  // what it tells whoever adopts the rollout
 
   bool up() const { return up_; }
   int node() const { return node_; }
   const operations::Fence& fence() const { return fence_; }
+  const std::string& journal_id() const { return journal_id_; }
 
   void Kill(int64_t down_ms);
   void KillOperations();  // those that run outside; taken up again like the supervisor does
   void LoseJournal();
+  void Prune();  // what was settled, unless the rollout holds the node
 
  private:
   struct Entry {
@@ -63,7 +69,11 @@ class Agent {
   bool up_ = true;
   uint32_t processes_ = 0;
 
+  void ShowNodes(google::protobuf::RepeatedPtrField<v1::KubeNode>& nodes) const;
+
   // Durable.
+  std::string journal_id_ = "1";
+  uint64_t floor_ = 0;
   operations::Fence fence_;
   std::map<Key, Entry> journal_;
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/operations/machine.h"
+#include "coordinator/core/state.h"
 #include "k3saga/v1/event.pb.h"
 
 namespace k3saga::simulation {
@@ -34,6 +35,7 @@ class Checker {
   void OnServerStart(int node);
   void OnJournalLost(int node);
   void OnTakeover() { taken_over_ = true; }
+  void OnFencing(uint64_t sequence) { fencing_.insert(sequence); }  // claims before there is a journal
 
   void Violate(std::string what);
   bool violated() const { return !violation_.empty(); }
@@ -47,6 +49,8 @@ class Checker {
   };
 
   void Note(const Coordinator& by, const v1::Event& event);
+  void NoteAdopted(const v1::RolloutAdopted& adopted);
+  void JudgeShown(const Coordinator& by, const std::vector<v1::Event>& log);
   void NoteIssued(const Coordinator& by, const v1::OperationIssued& issued);
   void JudgeRejoin(int node);
   void JudgeTaken(int node);
@@ -69,8 +73,13 @@ class Checker {
   bool lost_journals_ = false;
   bool others_cordoned_ = false;                       // by a coordinator that was taken over
   std::map<uint64_t, std::pair<int, int>> committed_;  // sequence: verb, node asked
+  std::set<uint64_t> fencing_;                         // names of claims that no journal has
   std::set<std::pair<int, uint64_t>> accepted_;        // node, name
   std::set<std::pair<int, uint64_t>> took_effect_;     // node, name: stopped k3s for a new release
+
+  // Sampled, as it costs as much as the fold itself: what somebody else reads from the journal.
+  const Coordinator* shown_of_ = nullptr;
+  core::State shown_;
 
   // What the journal says, by the checker's own reading.
   std::vector<Book> book_;

@@ -10,7 +10,8 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
     : schedule_(schedule),
       random_(random),
       faults_(faults),
-      crashes_while_mixed_(scenario.crashes_while_mixed) {
+      crashes_while_mixed_(scenario.crashes_while_mixed),
+      etcd_(scenario.etcd()) {
   for (const Scenario::Node& node : scenario.nodes) {
     Machine machine;
     machine.server = node.server;
@@ -20,15 +21,27 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
     if (new_release) machine.file = machine.running = Release::kNew;
     if (new_release && scenario.way_back()) machine.kept = Release::kOld;
     machine.up = machine.ready = !node.away;
+    machine.pods = node.pods;
     servers += node.server ? 1 : 0;
     machines.push_back(machine);
   }
-  leader_ = static_cast<int>(random.Below(static_cast<uint32_t>(servers)));
+  budget_free_at_.resize(1 + (machines.size() - static_cast<size_t>(servers)) / 3);
+  leader_ = etcd_ ? static_cast<int>(random.Below(static_cast<uint32_t>(servers))) : -1;
+}
+
+bool Cluster::Evict(int node) {
+  Machine& machine = at(node);
+  int64_t& free_at = budget_free_at_[static_cast<size_t>(node) % budget_free_at_.size()];
+  while (machine.pods > 0 && schedule_.now() >= free_at) {
+    --machine.pods;
+    free_at = schedule_.now() + random_.Between(500, 4000);  // until it runs elsewhere
+  }
+  return machine.pods == 0;
 }
 
 bool Cluster::EtcdUp(int node) const {
   const Machine& machine = at(node);
-  return Member(node) && machine.up && schedule_.now() >= machine.etcd_at;
+  return etcd_ && Member(node) && machine.up && schedule_.now() >= machine.etcd_at;
 }
 
 int Cluster::Members() const {
@@ -47,7 +60,7 @@ bool Cluster::CouldBeReady(const Machine& machine, int node) const {
   const int64_t now = schedule_.now();
   if (!machine.up || now < machine.ready_at) return false;
   if (machine.running == Release::kNew && machine.fate.bad_release) return false;
-  if (!machine.server) return true;
+  if (!machine.server || !etcd_) return true;
   return EtcdUp(node) && leader_ >= 0 && now >= api_away_until_ && Quorum();
 }
 
@@ -57,7 +70,7 @@ bool Cluster::ObjectReady(int node) const {
 
 void Cluster::Refresh() {
   const int64_t now = schedule_.now();
-  if (leader_ < 0 && !electing_ && Quorum()) {
+  if (etcd_ && leader_ < 0 && !electing_ && Quorum()) {
     electing_ = true;
     schedule_.After(random_.Between(1000, 2000), [this] { Elect(); });
   }
@@ -106,7 +119,7 @@ void Cluster::Stop(int node) {
   Machine& machine = at(node);
   if (!machine.up) return;
   machine.up = false;
-  if (leader_ == node) LoseLeader();
+  if (etcd_ && leader_ == node) LoseLeader();
   Refresh();
 }
 

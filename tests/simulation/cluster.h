@@ -42,6 +42,9 @@ struct Machine {
 
   bool alarm = false;
   int64_t alarm_since = 0;
+
+  uint8_t pods = 0;         // with a disruption budget, still on the node
+  int64_t drain_since = 0;  // 0: nobody drains it
 };
 
 class Cluster {
@@ -63,13 +66,19 @@ class Cluster {
   void MoveLeader(int to);
   void RaiseAlarm(int node, int64_t for_ms);
 
-  int leader() const { return leader_; }  // -1: none
+  // Evicts pods as the budgets allow; false: some are left.
+  bool Evict(int node);
+
+  bool etcd() const { return etcd_; }
+  int leader() const { return leader_; }  // -1: none, as without etcd
   bool EtcdUp(int node) const;
   bool Member(int node) const { return at(node).server && at(node).data == generation; }
   int Members() const;
   int MembersUp() const;
   bool Quorum() const { return 2 * MembersUp() > Members(); }
-  bool QuorumWithout(int node) const { return 2 * (MembersUp() - (EtcdUp(node) ? 1 : 0)) > Members(); }
+  bool QuorumWithout(int node) const {
+    return !etcd_ || 2 * (MembersUp() - (EtcdUp(node) ? 1 : 0)) > Members();
+  }
   bool ObjectReady(int node) const;
   // When it could next be Ready; for whoever waits for it.
   int64_t ObjectReadyAt(int node) const { return machines[static_cast<size_t>(node)].object_ready_at; }
@@ -89,6 +98,8 @@ class Cluster {
   Random& random_;
   Faults& faults_;
   const bool crashes_while_mixed_;
+  const bool etcd_;
+  std::vector<int64_t> budget_free_at_;  // by application; one pod of each may be away
   int leader_ = 0;
   bool electing_ = false;
   bool crashing_ = false;

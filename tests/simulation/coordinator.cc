@@ -1,5 +1,6 @@
 #include "tests/simulation/coordinator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/reason.h"
@@ -10,12 +11,13 @@ namespace {
 
 constexpr int64_t kProbeTimeoutMs = 2000;
 constexpr int64_t kAskAgainMs = 4000;
+constexpr int64_t kReportTimeoutMs = 20'000;
 constexpr int kMostRounds = 10'000;
 
 }  // namespace
 
 Coordinator::Coordinator(World& world, std::string holder, Journal journal)
-    : world_(world), holder_(std::move(holder)), journal_(std::move(journal)) {}
+    : world_(world), holder_(std::move(holder)), journal_(std::move(journal)), adopts_(holder_ != "a") {}
 
 void Coordinator::Begin(const v1::RolloutCreated& created) {
   v1::Event event;
@@ -31,8 +33,14 @@ void Coordinator::Resume() {
   inbox_.clear();
   rounds_.clear();
   held_back_.clear();
+  journal_ids_.clear();
   turn_due_ = false;
+  if (adopts_ && journal_.empty()) {
+    if (&world_.current() == this) Adopt();
+    return;
+  }
   for (const v1::Event& event : journal_) {
+    Learn(event);
     const absl::Status applied = core::Apply(event, state_);
     if (!applied.ok())
       return world_.checker.Violate("the journal does not fold: " + std::string(applied.message()));
@@ -53,7 +61,16 @@ void Coordinator::Kill(int64_t down_ms) {
   up_ = false;
   ++process_;
   world_.Tell([] { return std::string("coordinator dies"); });
-  world_.schedule.After(down_ms, [this] { Resume(); });
+  world_.schedule.After(down_ms, [this] {
+    if (!buried_) Resume();
+  });
+}
+
+void Coordinator::Bury() {
+  up_ = false;
+  buried_ = true;
+  ++process_;
+  world_.Tell([] { return std::string("coordinator and its journal are lost"); });
 }
 
 void Coordinator::Thaw() {
@@ -65,6 +82,147 @@ void Coordinator::Later(int64_t milliseconds, std::function<void()> action) {
   world_.schedule.After(milliseconds, [this, process = process_, action = std::move(action)] {
     if (up_ && process == process_) action();
   });
+}
+
+void Coordinator::Adopt() {
+  if (state_.created()) return;  // it was started again meanwhile, and has
+  up_ = adopts_ = true;
+  ++process_;
+  uint64_t highest = 0;
+  bool held = false;
+  for (const auto& agent : world_.agents) {
+    highest = std::max<uint64_t>(highest, agent->fence().claim.epoch());
+    held = held || agent->fence().hold == operations::Fence::Hold::kHeld;
+  }
+  if (!held) return world_.NothingIsKept();
+  fence_epoch_ = highest + 1;
+  fenced_.assign(world_.agents.size(), false);
+  reports_missing_ = 0;
+  asked_for_reports_ = false;
+  world_.checker.OnFencing(core::FirstSequence(fence_epoch_));
+  world_.Tell([this] { return holder_ + " adopts, epoch " + std::to_string(fence_epoch_); });
+  Fence();
+}
+
+void Coordinator::Fence() {
+  for (size_t i = 0; i < fenced_.size(); ++i) {
+    if (fenced_[i]) continue;
+    RunMessage message;
+    message.authority.set_rollout(world_.scenario.created.rollout());
+    message.authority.set_epoch(fence_epoch_);
+    message.authority.set_holder(holder_);
+    message.id.set_rollout(world_.scenario.created.rollout());
+    message.id.set_sequence(core::FirstSequence(fence_epoch_));
+    message.id.set_attempt(1);
+    v1::OperationSpec spec;
+    spec.mutable_claim()->set_holder(holder_);
+    message.spec = std::make_shared<const v1::OperationSpec>(std::move(spec));
+    Agent& agent = *world_.agents[i];
+    world_.network.Send(agent.node(), [this, i, &agent, message, process = process_] {
+      agent.Run(message, [this, i, &agent, process](const v1::Outcome& outcome) {
+        world_.network.Send(agent.node(), [this, i, process, outcome] {
+          if (up_ && process == process_) Fenced(i, outcome);
+        });
+      });
+    });
+  }
+  Later(kAskAgainMs, [this] {
+    if (!asked_for_reports_) Fence();
+  });
+}
+
+// Somebody else came in between: begun again, from above.
+void Coordinator::Fenced(size_t node, const v1::Outcome& outcome) {
+  if (asked_for_reports_) return;
+  if (outcome.code() != v1::Outcome::SUCCEEDED) {
+    if (outcome.reason().code() == v1::STALE_EPOCH) Adopt();
+    return;
+  }
+  fenced_[node] = true;
+  const auto servers = static_cast<ptrdiff_t>(world_.cluster.servers);
+  if (std::all_of(fenced_.begin(), fenced_.begin() + servers, [](bool fenced) { return fenced; }))
+    AskForReports();
+}
+
+void Coordinator::AskForReports() {
+  const v1::Plan& plan = world_.scenario.created.plan();
+  asked_for_reports_ = true;
+  reports_missing_ = world_.agents.size();
+  reports_.assign(world_.agents.size(), {});
+  for (size_t i = 0; i < world_.agents.size(); ++i) {
+    reports_[i].facts.set_name(plan.nodes(static_cast<int>(i)).name());
+    const int node = static_cast<int>(i);
+    world_.network.Send(node, [this, node, i, process = process_] {
+      const Agent& agent = *world_.agents[i];
+      if (!agent.up()) return;
+      world_.network.Send(node, [this, i, process, report = agent.Report()] {
+        if (up_ && process == process_) Reported(i, report);
+      });
+    });
+  }
+  Later(kReportTimeoutMs, [this] {
+    if (reports_missing_ != 0) FinishAdoption();
+  });
+}
+
+void Coordinator::Reported(size_t node, core::AgentReport report) {
+  if (reports_missing_ == 0 || !reports_[node].facts.journal_id().empty()) return;
+  reports_[node] = std::move(report);
+  if (--reports_missing_ == 0) FinishAdoption();
+}
+
+void Coordinator::FinishAdoption() {
+  reports_missing_ = 0;
+  core::Adoption adoption = core::Adopt(world_.scenario.created, reports_, holder_, fence_epoch_ + 1);
+  if (!adoption.refusals.empty()) return Later(kAskAgainMs, [this] { Adopt(); });  // the user tries again
+  if (world_.mutation.adopts_forgetful) {
+    for (v1::AdoptedNode& node : *adoption.adopted.mutable_nodes()) {
+      node.set_found(v1::AdoptedNode::AS_PLANNED);
+      node.set_cordoned_by_us(false);
+    }
+  }
+  v1::Event created;
+  *created.mutable_created() = world_.scenario.created;
+  v1::Event adopted;
+  *adopted.mutable_adopted() = std::move(adoption.adopted);
+  Input(std::move(created));
+  Input(std::move(adopted));
+  Turn();
+}
+
+// As the real dispatcher does.
+void Coordinator::Learn(const v1::Event& event) {
+  if (event.has_created()) {
+    for (const v1::PlannedNode& node : event.created().plan().nodes())
+      journal_ids_[node.name()] = node.journal_id();
+  } else if (event.has_adopted()) {
+    for (const v1::AdoptedNode& node : event.adopted().nodes()) journal_ids_[node.node()] = node.journal_id();
+  } else if (event.has_settled()) {
+    const v1::OperationSettled& settled = event.settled();
+    const auto issued = state_.open_operations.find(settled.sequence());
+    if (issued == state_.open_operations.end()) return;
+    const bool lost = settled.outcome().reason().code() == v1::LOST_OPERATION;
+    if (lost || !settled.agent_journal_id().empty())
+      journal_ids_[issued->second.asked_of()] = settled.agent_journal_id();
+  }
+}
+
+std::vector<v1::Event> Coordinator::Decide() const {
+  const Mutation& mutation = world_.mutation;
+  std::vector<v1::Event> next;
+  if (mutation.ignores_abort && state_.aborting) {
+    core::State state = state_;
+    state.aborting = false;
+    next = core::Decide(state, mutation.rules);
+  } else {
+    next = core::Decide(state_, mutation.rules);
+  }
+  for (v1::Event& event : next) {
+    if (!event.has_step_entered() || event.step_entered().step() != mutation.passes_over) continue;
+    if (event.step_entered().because().code() == v1::REASON_UNSPECIFIED)
+      event.mutable_step_entered()->set_step(static_cast<v1::Step>(mutation.passes_over + 1));
+  }
+  return next;
 }
 
 void Coordinator::Command(v1::CommandReceived::Command command) {
@@ -97,7 +255,8 @@ bool Coordinator::Awaited(const v1::Event& event) const {
 }
 
 void Coordinator::Fold(v1::Event event, std::vector<v1::Event>& log) {
-  event.set_unix_ms(world_.schedule.now());
+  event.set_unix_ms(world_.WallNow());
+  Learn(event);
   const absl::Status applied = core::Apply(event, state_);
   if (!applied.ok()) world_.checker.Violate("an event does not fold: " + std::string(applied.message()));
   log.push_back(std::move(event));
@@ -105,7 +264,7 @@ void Coordinator::Fold(v1::Event event, std::vector<v1::Event>& log) {
 
 void Coordinator::Turn() {
   turn_due_ = false;
-  if (frozen_ || state_.ended()) return;
+  if (!up_ || frozen_ || state_.ended()) return;
   std::vector<v1::Event> log;
   for (v1::Event& event : std::exchange(inbox_, {})) {
     if (Awaited(event)) Fold(std::move(event), log);
@@ -113,7 +272,7 @@ void Coordinator::Turn() {
   if (log.empty()) return;
   const size_t inputs = log.size();
   for (int round = 0; !world_.checker.violated(); ++round) {
-    std::vector<v1::Event> next = core::Decide(state_, world_.mutation.rules);
+    std::vector<v1::Event> next = Decide();
     if (next.empty()) break;
     for (v1::Event& event : next) Fold(std::move(event), log);
     if (round > kMostRounds) world_.checker.Violate("Decide never comes to an end");
@@ -207,13 +366,21 @@ void Coordinator::SendRun(const v1::OperationIssued& issued) {
   message.id.set_sequence(issued.sequence());
   message.id.set_attempt(issued.attempt());
   message.spec = std::make_shared<const v1::OperationSpec>(issued.spec());
+  message.journal = journal_ids_[issued.asked_of()];
   Agent& agent = *world_.agents[state_.roster->index.at(issued.asked_of())];
   const int node = agent.node();
   world_.network.Send(node, [this, node, &agent, message, process = process_, sequence = issued.sequence()] {
-    agent.Run(message, [this, node, process, sequence](const v1::Outcome& outcome) {
+    agent.Run(message, [this, node, &agent, process, sequence](const v1::Outcome& outcome) {
       v1::Event event;
-      event.mutable_settled()->set_sequence(sequence);
-      *event.mutable_settled()->mutable_outcome() = outcome;
+      v1::OperationSettled& settled = *event.mutable_settled();
+      settled.set_sequence(sequence);
+      *settled.mutable_outcome() = outcome;
+      const v1::ReasonCode why = outcome.reason().code();
+      if (why == v1::LOST_OPERATION || why == v1::STALE_OPERATION) {
+        settled.mutable_outcome()->set_code(v1::Outcome::UNKNOWN);  // it may have run
+      } else if (outcome.code() != v1::Outcome::REFUSED) {
+        settled.set_agent_journal_id(agent.journal_id());
+      }
       world_.network.Send(node, [this, process, event] {
         if (up_ && process == process_) Input(event);
       });

@@ -238,6 +238,17 @@ class Hands {
       world_.scenario.faults.Note(Fault::kDrainBlocked);
       return Failed(v1::DRAIN_BLOCKED);
     }
+    Machine& about = About(record_.spec->drain().node());
+    const int64_t now = world_.schedule.now();
+    if (about.drain_since == 0) about.drain_since = now;
+    if (!world_.cluster.Evict(IndexOf(world_, record_.spec->drain().node()))) {
+      world_.scenario.faults.Note(Fault::kBudgetWaits);
+      const int64_t patience = 1000 * static_cast<int64_t>(record_.spec->drain().policy().timeout_seconds());
+      if (now - about.drain_since < patience) return std::nullopt;
+      about.drain_since = 0;
+      return Failed(v1::DRAIN_BLOCKED);
+    }
+    about.drain_since = 0;
     return EffectResult::Done();
   }
 

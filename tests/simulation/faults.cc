@@ -29,8 +29,21 @@ std::string_view Name(Fault fault) {
       "user cordons",
       "user's gate closed",
       "takeover",
+      "takeover of one that runs on",
+      "coordinator and its journal lost",
+      "wall clock jumps",
+      "stale health",
+      "agent journal pruned",
+      "drain waits for a budget",
   };
   return kNames[static_cast<size_t>(fault)];
+}
+
+std::optional<Fault> FaultNamed(std::string_view name) {
+  for (size_t i = 0; i < kFaults; ++i) {
+    if (Name(static_cast<Fault>(i)) == name) return static_cast<Fault>(i);
+  }
+  return std::nullopt;
 }
 
 }  // namespace k3saga::simulation

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "tests/simulation/random.h"
@@ -33,11 +34,19 @@ enum class Fault : uint8_t {
   kUserPauses,
   kUserAborts,
   kUserCordons,
-  kGateClosed,  // the user's: alerts fire for a while
-  kTakeover,    // from another machine; the first coordinator wakes up later
+  kGateClosed,        // the user's: alerts fire for a while
+  kTakeover,          // by another machine that has no journal; the first coordinator wakes up later
+  kTakeoverOfLiving,  // the same, while the first one runs on
+  kCoordinatorLost,   // with its journal: adopted from what the agents keep
+  kClockJumps,        // wall clocks, by hours, both ways
+  kStaleHealth,       // a proof that is older than its question
+  kJournalPruned,     // an agent forgets what was settled
+  kBudgetWaits,       // a drain waits for a disruption budget: no fault, but it has to happen
 };
-inline constexpr size_t kFaults = 25;
+inline constexpr size_t kFaults = 31;
 std::string_view Name(Fault fault);
+// The fault of that name; nullopt: none is called so.
+std::optional<Fault> FaultNamed(std::string_view name);
 
 using FaultCounts = std::array<uint64_t, kFaults>;
 
@@ -55,10 +64,11 @@ class Faults {
     ++counts[at];
     return true;
   }
+  bool Happened(Fault fault) const { return counts[static_cast<size_t>(fault)] != 0; }
   void Note(Fault fault) { ++counts[static_cast<size_t>(fault)]; }
   bool Quiet() const {
-    for (const uint64_t count : counts) {
-      if (count != 0) return false;
+    for (size_t i = 0; i < kFaults; ++i) {
+      if (counts[i] != 0 && i != static_cast<size_t>(Fault::kBudgetWaits)) return false;
     }
     return true;
   }

@@ -1,8 +1,12 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <ctime>
 #include <iostream>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/simulation/world.h"
 
@@ -21,6 +25,22 @@ struct Options {
   bool expect_caught = false;
   bool twice = false;
   uint64_t most_reports = 10;
+  std::vector<std::string> only;  // of the drawn faults; empty: all
+  int64_t faults_until_ms = -1;   // -1: as drawn
+};
+
+// A history with less in it than its seed drew.
+struct Trimmed {
+  std::array<bool, kFaults> without = {};
+  int64_t until_ms = -1;
+
+  Scenario Of(Scenario scenario) const {
+    for (size_t i = 0; i < kFaults; ++i) {
+      if (without[i]) scenario.faults.rates[i] = 0;
+    }
+    if (until_ms >= 0) scenario.faults.until = std::min(scenario.faults.until, until_ms);
+    return scenario;
+  }
 };
 
 struct Totals {
@@ -46,13 +66,72 @@ Shape ParseShape(const std::string& text) {
   return shape;
 }
 
-void Report(const Options& options, uint64_t seed, const Verdict& verdict) {
-  std::cout << "seed " << seed << ": " << verdict.violation << "\n  after " << verdict.events
+// How `trimmed` is run again.
+std::string ReplayOf(const Options& options, const Scenario& drawn, const Trimmed& trimmed) {
+  std::ostringstream line;
+  line << "k3saga-sim --start " << drawn.seed << " --seeds 1 --trace";
+  if (!options.nodes.empty()) line << " --nodes " << options.nodes;
+  if (!options.mutant.empty()) line << " --mutant " << options.mutant;
+  if (trimmed.until_ms >= 0) line << " --faults-until " << trimmed.until_ms;
+  bool some = false;
+  for (size_t i = 0; i < kFaults; ++i) some = some || trimmed.without[i];
+  for (size_t i = 0; i < kFaults && some; ++i) {
+    if (drawn.faults.rates[i] != 0 && !trimmed.without[i])
+      line << " --only \"" << Name(static_cast<Fault>(i)) << "\"";
+  }
+  return line.str();
+}
+
+// Leaves out one kind of fault after the other, then ends them sooner, as long as an invariant still breaks.
+// What is left is the shortest prefix that we know of.
+Trimmed Shrink(const Scenario& drawn, const Mutation& mutation, Trimmed trimmed, Verdict& shortest) {
+  const auto breaks = [&](const Trimmed& tried) {
+    Verdict verdict = World(tried.Of(drawn), mutation, false).Run();
+    if (verdict.violation.empty() || verdict.events > shortest.events) return false;
+    shortest = std::move(verdict);
+    return true;
+  };
+  for (size_t i = 0; i < kFaults; ++i) {
+    if (drawn.faults.rates[i] == 0 || trimmed.without[i]) continue;
+    Trimmed tried = trimmed;
+    tried.without[i] = true;
+    if (breaks(tried)) trimmed = tried;
+  }
+  int64_t step = std::min(drawn.faults.until, shortest.at_ms);
+  for (int64_t until = step; step >= 100; step /= 2) {
+    Trimmed tried = trimmed;
+    tried.until_ms = until - step / 2;
+    if (!breaks(tried)) continue;
+    trimmed = tried;
+    until = tried.until_ms;
+  }
+  return trimmed;
+}
+
+void Report(const Options& options, const Scenario& drawn, const Mutation& mutation, const Trimmed& trimmed,
+            const Verdict& verdict) {
+  Verdict shortest = verdict;
+  const Trimmed shrunk = Shrink(drawn, mutation, trimmed, shortest);
+  std::cout << "seed " << drawn.seed << ": " << verdict.violation << "\n  after " << verdict.events
             << " events, at " << verdict.at_ms << " ms, " << verdict.journaled
-            << " journaled; replay: k3saga-sim --start " << seed << " --seeds 1 --trace";
-  if (!options.nodes.empty()) std::cout << " --nodes " << options.nodes;
-  if (!options.mutant.empty()) std::cout << " --mutant " << options.mutant;
-  std::cout << "\n";
+            << " journaled; replay: " << ReplayOf(options, drawn, trimmed)
+            << "\n  shortest: " << shortest.violation << "\n  after " << shortest.events << " events, at "
+            << shortest.at_ms << " ms, " << shortest.journaled
+            << " journaled; replay: " << ReplayOf(options, drawn, shrunk) << "\n";
+}
+
+Trimmed AskedFor(const Options& options) {
+  Trimmed trimmed;
+  trimmed.until_ms = options.faults_until_ms;
+  if (options.only.empty()) return trimmed;
+  trimmed.without.fill(true);
+  for (const std::string& name : options.only) {
+    const std::optional<Fault> fault = FaultNamed(name);
+    if (!fault)
+      throw CLI::ValidationError("--only", "no fault is called \"" + name + "\"; a run's end lists them");
+    trimmed.without[static_cast<size_t>(*fault)] = false;
+  }
+  return trimmed;
 }
 
 void Print(const Totals& totals, uint64_t seeds, double seconds) {
@@ -72,9 +151,8 @@ void Print(const Totals& totals, uint64_t seeds, double seconds) {
 }
 
 // One seed, one history: also the second time.
-void Repeat(const Options& options, const Shape& shape, const Mutation& mutation, uint64_t seed,
-            Verdict& verdict) {
-  World world(DrawScenario(seed, shape.servers, shape.workers), mutation, options.trace);
+void Repeat(const Scenario& scenario, const Mutation& mutation, Verdict& verdict) {
+  World world(scenario, mutation, false);
   world.digests = true;
   const Verdict again = world.Run();
   const bool same = again.violation == verdict.violation && again.events == verdict.events &&
@@ -91,20 +169,22 @@ int Simulate(const Options& options) {
     if (mutant == nullptr) throw CLI::ValidationError("--mutant", "no such mutant; see --list-mutants");
     mutant->apply(mutation);
   }
+  const Trimmed trimmed = AskedFor(options);
   Totals totals;
   const std::clock_t begun = std::clock();
   uint64_t seed = options.start;
   for (; seed < options.start + options.seeds; ++seed) {
-    World world(DrawScenario(seed, shape.servers, shape.workers), mutation, options.trace);
+    const Scenario drawn = DrawScenario(seed, shape.servers, shape.workers);
+    World world(trimmed.Of(drawn), mutation, options.trace);
     world.digests = options.twice;
     Verdict verdict = world.Run();
-    if (options.twice) Repeat(options, shape, mutation, seed, verdict);
+    if (options.twice) Repeat(trimmed.Of(drawn), mutation, verdict);
     ++totals.results[static_cast<size_t>(verdict.result)];
     totals.journaled += verdict.journaled;
     totals.events += verdict.events;
     for (size_t i = 0; i < kFaults; ++i) totals.faults[i] += world.scenario.faults.counts[i];
     if (verdict.violation.empty()) continue;
-    if (++totals.violations <= options.most_reports) Report(options, seed, verdict);
+    if (++totals.violations <= options.most_reports) Report(options, drawn, mutation, trimmed, verdict);
     if (options.expect_caught) break;
   }
   if (options.expect_caught) {
@@ -122,6 +202,9 @@ int Main(int argc, char** argv) {
   app.add_option("--seeds", options.seeds, "how many histories");
   app.add_option("--start", options.start, "the first seed");
   app.add_option("--nodes", options.nodes, "SERVERSxWORKERS; drawn by seed otherwise");
+  app.add_option("--only", options.only, "of the drawn faults, only this kind; may be repeated");
+  app.add_option("--faults-until", options.faults_until_ms,
+                 "virtual milliseconds after which nothing goes wrong");
   app.add_option("--mutant", options.mutant, "run this faulty version of the system");
   app.add_option("--reports", options.most_reports, "how many failing seeds are reported");
   app.add_flag("--expect-caught", options.expect_caught, "succeed as soon as a history breaks an invariant");

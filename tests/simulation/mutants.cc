@@ -31,6 +31,27 @@ const std::vector<Mutant>& AllMutants() {
       {"no-pause", "rule removed", [](Mutation& m) { Drop(m, "not-paused"); }},
       {"no-remedies", "rule removed", [](Mutation& m) { Drop(m, "remedies-applied"); }},
       {"no-external-gate", "rule removed", [](Mutation& m) { Drop(m, "external-gate"); }},
+      {"no-one-server", "rule removed", [](Mutation& m) { Drop(m, "one-server"); }},
+      // Steps and rules say the same twice: both have to be gone.
+      {"no-backup-first", "rule removed, and the step passed over",
+       [](Mutation& m) {
+         Drop(m, "backup-first");
+         m.passes_over = v1::STEP_BACKUP;
+       }},
+      {"no-servers-first", "rule removed, and the step passed over",
+       [](Mutation& m) {
+         Drop(m, "servers-first");
+         m.passes_over = v1::STEP_UPGRADE_SERVERS;
+       }},
+      {"no-staged", "rule removed, and the step passed over",
+       [](Mutation& m) {
+         Drop(m, "staged");
+         m.passes_over = v1::STEP_STAGE_RELEASE;
+       }},
+      {"no-verify", "faulty core: the last step passed over",
+       [](Mutation& m) { m.passes_over = v1::STEP_VERIFY; }},
+      {"abort-ignored", "faulty driver", [](Mutation& m) { m.ignores_abort = true; }},
+      {"adopt-forgets", "faulty driver", [](Mutation& m) { m.adopts_forgetful = true; }},
       {"dispatch-before-commit", "faulty driver", [](Mutation& m) { m.dispatches_before_commit = true; }},
       {"timeout-is-failure", "faulty driver", [](Mutation& m) { m.timeouts_are_failures = true; }},
       {"mixed-probe-rounds", "faulty driver", [](Mutation& m) { m.mixes_probe_rounds = true; }},

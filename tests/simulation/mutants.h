@@ -17,6 +17,9 @@ struct Mutation {
   bool mixes_probe_rounds = false;     // takes late answers of an earlier round
   bool skips_backup = false;           // settles it without asking anybody
   bool forgets_to_commit_inputs = false;
+  bool ignores_abort = false;
+  v1::Step passes_over = v1::STEP_UNSPECIFIED;  // this step, as if it were done
+  bool adopts_forgetful = false;                // takes every node for untouched
 
   bool agent_starts_twice = false;  // a known operation is started, not attached to
   bool agent_ignores_epochs = false;

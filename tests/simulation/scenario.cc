@@ -41,6 +41,7 @@ void AddNode(Scenario& scenario, bool server, Random& random) {
   node.cordoned = random.Chance(60);
   node.at_target = false;
   node.away = !server && random.Chance(40);
+  node.pods = static_cast<uint8_t>(server ? 0 : random.Below(3));
 
   v1::PlannedNode& planned = *plan.add_nodes();
   planned.set_name(absl::StrCat(server ? "s" : "w", number));
@@ -50,7 +51,8 @@ void AddNode(Scenario& scenario, bool server, Random& random) {
   planned.set_was_available(!node.away);
   planned.set_runs_apiserver(server);
   planned.set_runs_kubelet(true);
-  if (server) {
+  planned.set_journal_id("1");
+  if (server && scenario.etcd()) {
     planned.set_member_id(number);
     plan.add_members()->set_id(number);
   }
@@ -89,13 +91,27 @@ void DrawFaults(Scenario& scenario, Random& random) {
   rate(Fault::kUserCordons, 200, 20);
   rate(Fault::kGateClosed, 300, 30);
   rate(Fault::kTakeover, 200, 6);
+  rate(Fault::kTakeoverOfLiving, 100, 6);
+  rate(Fault::kCoordinatorLost, 200, 6);
   rate(Fault::kJournalLost, 100, 30);
+  rate(Fault::kJournalPruned, 200, 300);
+  rate(Fault::kClockJumps, 200, 50);
+  rate(Fault::kStaleHealth, 200, 300);
   for (Scenario::Node& node : scenario.nodes) {
     node.bad_release = random.Chance(25);
     node.stuck_drain = random.Chance(15);
     node.bad_installer = random.Chance(15);
   }
   scenario.crashes_while_mixed = random.Chance(150);
+}
+
+// One server may keep its cluster in SQLite, several in a database elsewhere, which is backed up elsewhere.
+void DrawDatastore(int servers, Random& random, v1::Plan& plan) {
+  plan.set_datastore(v1::DATASTORE_EMBEDDED_ETCD);
+  if (servers == 1 && random.Chance(300)) plan.set_datastore(v1::DATASTORE_SQLITE);
+  if ((servers == 2 || servers == 3) && random.Chance(60)) plan.set_datastore(v1::DATASTORE_EXTERNAL);
+  const bool etcd = plan.datastore() == v1::DATASTORE_EMBEDDED_ETCD;
+  plan.set_consent_outage(servers == 1 || (etcd && servers == 2));
 }
 
 // Every fifth history undoes an upgrade, half of them with the datastore. Drawn apart, so that upgrades stay
@@ -149,9 +165,8 @@ Scenario DrawScenario(uint64_t seed, int servers, int workers) {
   plan.set_from_version(kOldVersion);
   plan.set_to_version(kNewVersion);
   plan.mutable_release()->set_version(kNewVersion);
-  plan.set_datastore(v1::DATASTORE_EMBEDDED_ETCD);
   plan.set_minor_step(random.Chance(500));
-  plan.set_consent_outage(servers <= 2);
+  DrawDatastore(servers, random, plan);
   for (int i = 0; i < servers; ++i) AddNode(scenario, true, random);
   for (int i = 0; i < workers; ++i) AddNode(scenario, false, random);
   if (random.Chance(300)) {
@@ -163,6 +178,8 @@ Scenario DrawScenario(uint64_t seed, int servers, int workers) {
     plan.mutable_nodes(0)->set_at_target(true);
   }
   *plan.mutable_policies() = DrawPolicies(workers, random);
+  if (plan.datastore() == v1::DATASTORE_EXTERNAL)
+    plan.mutable_policies()->mutable_backup()->set_enabled(false);
   DrawFaults(scenario, random);
   DrawWay(scenario, seed);
   return scenario;

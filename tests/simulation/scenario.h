@@ -28,8 +28,11 @@ struct Scenario {
     bool bad_release = false;  // the new release never becomes ready here
     bool stuck_drain = false;
     bool bad_installer = false;
+    uint8_t pods = 0;  // that a drain has to evict, one after the other
   };
   std::vector<Node> nodes;  // as in the plan
+
+  bool etcd() const { return created.plan().datastore() == v1::DATASTORE_EMBEDDED_ETCD; }
 };
 
 // `servers` 0: drawn, and `workers` too.

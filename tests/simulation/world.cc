@@ -1,5 +1,6 @@
 #include "tests/simulation/world.h"
 
+#include <algorithm>
 #include <iostream>
 
 namespace k3saga::simulation {
@@ -8,6 +9,7 @@ namespace {
 constexpr int64_t kTickMs = 1000;
 constexpr int64_t kPatienceMs = 3 * 3'600'000;  // once faults have ceased
 constexpr uint64_t kMostEvents = 100'000;
+constexpr size_t kMostCoordinators = 4;
 
 // FNV-1a over the journal's bytes.
 uint64_t DigestOf(const Journal& journal) {
@@ -42,7 +44,7 @@ Verdict World::Run() {
   current().Begin(scenario.created);
   if (scenario.faults.until > 0) schedule.After(kTickMs, [this] { HurtNodes(); });
   uint64_t events = 0;
-  while (!checker.violated() && !current().state().ended()) {
+  while (!checker.violated() && !over_ && !current().state().ended()) {
     if (schedule.empty()) {
       checker.Violate("the rollout came to rest before its end");
       break;
@@ -68,6 +70,7 @@ void World::HurtNodes() {
     if (current().state().paused) current().Command(v1::CommandReceived::RESUME);
     return schedule.After(kTickMs, [this] { HurtNodes(); });
   }
+  if (Draw(Fault::kClockJumps)) wall_offset_ += random.Between(-10'000'000, 10'000'000);
   if (Draw(Fault::kCoordinatorKilled)) current().Kill(random.Between(500, 30'000));
   for (size_t i = 0; i < agents.size(); ++i) {
     const int node = static_cast<int>(i);
@@ -90,7 +93,8 @@ void World::HurtNodes() {
     if (cluster.machines[i].server && cluster.machines[i].touched_by == 0 && Draw(Fault::kServerCrashes)) {
       cluster.Crash(node);
     }
-    if (cluster.machines[i].server && !cluster.machines[i].alarm && Draw(Fault::kMemberAlarm)) {
+    if (cluster.etcd() && cluster.machines[i].server && !cluster.machines[i].alarm &&
+        Draw(Fault::kMemberAlarm)) {
       cluster.RaiseAlarm(node, random.Between(5000, 60'000));
     }
   }
@@ -111,18 +115,39 @@ void World::UserActs() {
     current().Command(v1::CommandReceived::PAUSE);
   }
   if (!current().state().aborting && Draw(Fault::kUserAborts)) current().Command(v1::CommandReceived::ABORT);
-  if (!taken_over_ && current().state().created() && Draw(Fault::kTakeover)) TakeOver();
+  if (MayBeAdopted() && Draw(Fault::kTakeover)) return TakeOver(/*living=*/false);
+  if (MayBeAdopted() && Draw(Fault::kTakeoverOfLiving)) return TakeOver(/*living=*/true);
+  if (MayBeAdopted() && Draw(Fault::kCoordinatorLost)) LoseCoordinator();
 }
 
-// The laptop is closed; another machine goes on from the same journal; later the laptop is opened again.
-void World::TakeOver() {
-  taken_over_ = true;
+// Every server's agent keeps it, and it was not taken over too often already.
+bool World::MayBeAdopted() {
+  if (coordinators.size() >= kMostCoordinators || !current().state().created()) return false;
+  // Where a datastore stands in the middle of its way back, the agents' words do not tell.
+  if (scenario.way_back() || scenario.created.plan().consent_data_loss()) return false;
+  return std::all_of(agents.begin(), agents.begin() + cluster.servers,
+                     [](const auto& agent) { return agent->fence().hold == operations::Fence::Hold::kHeld; });
+}
+
+// Another machine, without a journal, takes over. The first one is a laptop that was closed and is opened
+// again later, or runs on and does not know.
+void World::TakeOver(bool living) {
   checker.OnTakeover();
   Coordinator& first = current();
-  first.Freeze();
-  coordinators.push_back(std::make_unique<Coordinator>(*this, "b", first.journal()));
-  current().Resume();
-  schedule.After(random.Between(1000, 120'000), [&first] { first.Thaw(); });
+  if (!living) {
+    first.Freeze();
+    schedule.After(random.Between(1000, 120'000), [&first] { first.Thaw(); });
+  }
+  coordinators.push_back(std::make_unique<Coordinator>(*this, NextHolder(), Journal()));
+  current().Adopt();
+}
+
+void World::LoseCoordinator() {
+  checker.OnTakeover();  // what it sent is on its way
+  current().Bury();
+  coordinators.push_back(std::make_unique<Coordinator>(*this, NextHolder(), Journal()));
+  Coordinator& next = current();
+  schedule.After(random.Between(1000, 60'000), [&next] { next.Adopt(); });
 }
 
 }  // namespace k3saga::simulation

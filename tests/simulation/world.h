@@ -49,6 +49,10 @@ class World {
 
   bool Draw(Fault fault) { return scenario.faults.Draw(fault, schedule.now(), random); }
   Coordinator& current() { return *coordinators.back(); }
+  // What clocks on walls show: for people, and decided by nowhere.
+  int64_t WallNow() const { return schedule.now() + wall_offset_; }
+  // Whoever came to adopt the rollout finds that no agent keeps it: it ended.
+  void NothingIsKept() { over_ = true; }
   // A line of the trace; only evaluated when somebody reads it.
   template <typename Line>
   void Tell(Line line) {
@@ -58,11 +62,15 @@ class World {
  private:
   void Print(const std::string& line);
   void UserActs();
-  void TakeOver();
+  bool MayBeAdopted();
+  void TakeOver(bool living);
+  void LoseCoordinator();
+  std::string NextHolder() const { return std::string(1, static_cast<char>('a' + coordinators.size())); }
   void HurtNodes();
 
   const bool tells_;
-  bool taken_over_ = false;
+  bool over_ = false;
+  int64_t wall_offset_ = 0;
 };
 
 }  // namespace k3saga::simulation

@@ -54,7 +54,7 @@ std::vector<std::string> LabCluster::K3sagaCommand(const std::vector<std::string
 }
 
 std::vector<std::string> LabCluster::Environment(const std::vector<std::string>& more) const {
-  return Joined(Joined(PlainEnvironment(), {"K3SAGA_STATE=" + dir_ + "/state", "HOME=" + dir_}), more);
+  return Joined(Joined(PlainEnvironment(), {"K3SAGA_STATE=" + Path(state_), "HOME=" + dir_}), more);
 }
 
 LabCluster::Ended LabCluster::K3saga(const std::vector<std::string>& arguments,

@@ -31,6 +31,9 @@ class LabCluster {
   LabCluster(const LabCluster&) = delete;
   LabCluster& operator=(const LabCluster&) = delete;
 
+  // From now on k3saga keeps its journal in this folder of the lab: as on another machine.
+  void UseState(const std::string& folder) { state_ = folder; }
+
   struct Ended {
     int exit_code = -1;
     std::string out;
@@ -65,6 +68,7 @@ class LabCluster {
   std::vector<std::string> Environment(const std::vector<std::string>& more) const;
 
   std::string dir_;
+  std::string state_ = "state";
 };
 
 }  // namespace k3saga::testing

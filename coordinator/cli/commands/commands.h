@@ -23,6 +23,7 @@ ExitCode Run(const HistoryCommand& command, const Context& context);
 ExitCode Run(const ExportCommand& command, const Context& context);
 ExitCode Run(const PauseCommand& command, const Context& context);
 ExitCode Run(const ResumeCommand& command, const Context& context);
+ExitCode Run(const AdoptCommand& command, const Context& context);
 ExitCode Run(const AbortCommand& command, const Context& context);
 ExitCode Run(const BackupCommand& command, const Context& context);
 ExitCode Run(const BackupsCommand& command, const Context& context);

@@ -50,7 +50,7 @@ absl::StatusOr<std::string> JournalOf(const Context& context) {
 }
 
 // Nobody runs it: this process does.
-ExitCode RunHere(const Context& context, const std::string& asked, bool abort) {
+ExitCode RunHere(const Context& context, const std::string& asked, Continue how) {
   auto session = Session::Open(context);
   if (!session.ok()) return InputError(context, session.status());
   const std::string path = JournalPath((*session)->state_folder());
@@ -61,12 +61,12 @@ ExitCode RunHere(const Context& context, const std::string& asked, bool abort) {
   if (!journal.ok()) return Failure(context, journal.status());
   auto chain = FindOpenChain(**journal);
   if (!chain.ok()) return Failure(context, chain.status());
-  if (!chain->empty() && !abort && (asked.empty() || asked == *chain)) {
+  if (!chain->empty() && how != Continue::kAbort && (asked.empty() || asked == *chain)) {
     return RunLaterHops(context, **session, **journal, *chain);
   }
   auto rollout = ChooseRollout(**journal, asked, /*ended_too=*/false);
   if (!rollout.ok()) return InputError(context, rollout.status());
-  const ExitCode code = ContinueRollout(context, **session, **journal, *rollout, abort);
+  const ExitCode code = ContinueRollout(context, **session, **journal, *rollout, how);
   return code == ExitCode::kDone ? RunLaterHops(context, **session, **journal, *rollout) : code;
 }
 
@@ -107,7 +107,7 @@ ExitCode Run(const ResumeCommand& command, const Context& context) {
                 absl::StrCat("goes on, in ", journal::Describe((*running)->holder),
                              ". `k3saga status --watch` follows it."));
   }
-  return RunHere(context, command.rollout, /*abort=*/false);
+  return RunHere(context, command.rollout, command.take_over ? Continue::kTakeOver : Continue::kResume);
 }
 
 ExitCode Run(const AbortCommand& command, const Context& context) {
@@ -131,7 +131,7 @@ ExitCode Run(const AbortCommand& command, const Context& context) {
     return Send(context, **running, v1::CommandReceived::ABORT,
                 "aborting; what runs is let finish, our cordons are undone.");
   }
-  return RunHere(context, command.rollout, /*abort=*/true);
+  return RunHere(context, command.rollout, Continue::kAbort);
 }
 
 }  // namespace k3saga::cli

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/reason.h"
+#include "coordinator/core/claim.h"
 #include "coordinator/core/planner/survey.h"
 
 // The nodes together: cluster file, Node objects and etcd members have to agree both ways.
@@ -161,10 +162,11 @@ void CheckHeld(const Survey& survey, Findings& findings) {
     if (!node.reached() || !node.facts->claim().active()) continue;
     const v1::Claim& claim = node.facts->claim();
     if (!told.emplace(claim.rollout(), node.name()).second) continue;
-    findings.Refuse(v1::CLUSTER_HELD, node.name(),
-                    absl::StrCat("rollout ", claim.rollout(), " holds the cluster, by ", claim.holder()),
-                    absl::StrCat("go on with it: k3saga resume ", claim.rollout(),
-                                 ", or end it: k3saga abort ", claim.rollout()));
+    findings.Refuse(
+        v1::CLUSTER_HELD, node.name(),
+        absl::StrCat("rollout ", claim.rollout(), " holds the cluster, by ", DescribeClaim(claim)),
+        absl::StrCat("there, `k3saga resume ", claim.rollout(), "` goes on with it and `k3saga abort ",
+                     claim.rollout(), "` ends it; here, `k3saga adopt` takes it over"));
   }
 }
 

@@ -17,8 +17,7 @@ void BackUp(Moves& moves) {
   const State& state = moves.state;
   KeepClaims(moves);
   if (state.open_backup != 0) return;
-  if (const v1::Reason stop = StopReason(state); stop.code() != 0)
-    return moves.Enter(v1::STEP_CLEAN_UP, stop);
+  if (const v1::Reason stop = StopReason(state); stop.code() != 0) return LeaveEarly(moves, stop);
   if (state.paused) return;
   if (!state.policies().backup().enabled() || !state.backups.empty()) {
     const bool by_velero = state.policies().backup().velero_namespaces_size() != 0;

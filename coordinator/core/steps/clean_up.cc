@@ -29,7 +29,8 @@ bool EveryServerIsBack(const State& state) {
 v1::RolloutEnded::Result ResultOf(const State& state) {
   if (Succeeded(state)) return v1::RolloutEnded::SUCCEEDED;
   const v1::Step first = IsWayBack(state.plan()) ? v1::STEP_PUT_BACK_WORKERS : v1::STEP_STAGE_RELEASE;
-  if (!HasSteppedInto(state, first) && !state.aborting) return v1::RolloutEnded::REFUSED;
+  if (!HasSteppedInto(state, first) && state.touches == 0 && !state.aborting)
+    return v1::RolloutEnded::REFUSED;
   if (IsWayBack(state.plan())) return v1::RolloutEnded::STOPPED;
   if (state.restores) {
     const bool through = state.steps.back().because.code() == v1::REASON_UNSPECIFIED;

@@ -12,8 +12,7 @@ namespace k3saga::core {
 void Preflight(Moves& moves) {
   const State& state = moves.state;
   KeepClaims(moves);
-  if (const v1::Reason stop = StopReason(state); stop.code() != 0)
-    return moves.Enter(v1::STEP_CLEAN_UP, stop);
+  if (const v1::Reason stop = StopReason(state); stop.code() != 0) return LeaveEarly(moves, stop);
   const bool asked = std::all_of(state.nodes.begin(), state.nodes.end(), [](const NodeState& node) {
     return node.claimed || (!node.server && node.open_claim == 0 && node.attempts[Verb::kClaim] != 0);
   });

@@ -24,12 +24,12 @@ void StageRelease(Moves& moves) {
   const bool worker_stops = state.policies().workers().on_failure() == v1::ON_FAILURE_STOP;
   if (stop.code() == 0 && worker_stops) stop = FirstFailedWorker(state);
   if (stop.code() != 0) {
-    if (state.open_operations.empty()) moves.Enter(v1::STEP_CLEAN_UP, stop);
+    if (state.open_operations.empty()) LeaveEarly(moves, stop);
     return;
   }
   bool all = true;
   for (const NodeState& node : state.nodes) {
-    if (node.plan->at_target() || node.staged || node.finished()) continue;
+    if (node.moved() || node.staged || node.begun || node.finished()) continue;
     all = false;
     if (Rests(moves, node)) continue;
     if (node.failed) {

@@ -38,10 +38,16 @@ const NodeState* NextServer(const State& state) {
   return down != nullptr ? down : next;
 }
 
+// Only where a rollout was adopted among its workers: servers that go back now would be older than they are.
+bool WorkersWereBegun(const State& state) {
+  return std::any_of(state.nodes.begin(), state.nodes.end(),
+                     [](const NodeState& node) { return !node.server && node.begun; });
+}
+
 // A server step failed, or the user or a gate ended it: what runs is let finish, then the way back or out.
 void LeaveServers(Moves& moves, const v1::Reason& because) {
   const State& state = moves.state;
-  if (!ServerFailed(state) || state.aborting || IsWayBack(state.plan())) {
+  if (!ServerFailed(state) || state.aborting || IsWayBack(state.plan()) || WorkersWereBegun(state)) {
     if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
     return;
   }

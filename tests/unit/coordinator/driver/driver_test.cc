@@ -78,6 +78,8 @@ std::string Name(const v1::Event& event) {
       return "created";
     case v1::Event::kResumed:
       return absl::StrCat("resumed ", event.resumed().epoch());
+    case v1::Event::kAdopted:
+      return absl::StrCat("adopted ", event.adopted().epoch());
     case v1::Event::kCommand:
       return absl::StrCat("command ", v1::CommandReceived::Command_Name(event.command().command()));
     case v1::Event::kIssued:
@@ -291,6 +293,42 @@ TEST_F(DriverTest, OnlyServersKeepTheRolloutForAdoptionAndTheJournalHasItOnce) {
   EXPECT_EQ(kept.rollout(), kRollout);
   EXPECT_EQ(fleet_.runs[1].request.spec().claim().rollout_created(), "");
   EXPECT_EQ(journal_.rollouts[kRollout][1].issued().spec().claim().rollout_created(), "");
+}
+
+v1::RolloutAdopted AdoptedAs(uint64_t epoch) {
+  v1::RolloutAdopted adopted;
+  adopted.set_holder("bob@desk:2");
+  adopted.set_epoch(epoch);
+  for (const char* name : {"w1", "w2", "w3", "w4"}) {
+    v1::AdoptedNode& node = *adopted.add_nodes();
+    node.set_node(name);
+    node.set_found(v1::AdoptedNode::AS_PLANNED);
+    node.set_journal_id(absl::StrCat("new-journal-of-", name));
+  }
+  return adopted;
+}
+
+TEST_F(DriverTest, AnAdoptedRolloutBeginsWithWhatTheAgentsSaid) {
+  MakeDriver();
+  next_ = {Issue(core::FirstSequence(9), "w1", StageSpec())};
+  ASSERT_TRUE(driver_->Adopt(Created(), AdoptedAs(9)).ok());
+  EXPECT_THAT(Log(), ElementsAre("created", "adopted 9", absl::StrCat("issued ", core::FirstSequence(9))));
+  EXPECT_EQ(journal_.commits, 1) << "all of it or nothing";
+  ASSERT_EQ(fleet_.runs.size(), 1u);
+  EXPECT_EQ(fleet_.runs[0].request.authority().epoch(), 9u);
+  EXPECT_EQ(fleet_.runs[0].request.authority().holder(), "bob@desk:2");
+  EXPECT_EQ(fleet_.runs[0].request.journal_id(), "new-journal-of-w1");
+}
+
+TEST_F(DriverTest, AJournalThatIsBehindGoesOnWithWhatTheAgentsSaid) {
+  ASSERT_TRUE(Start({Issue(1, "w1", StageSpec())}).ok());
+  driver_.reset();
+  fleet_.runs.clear();
+  seen_.clear();
+  MakeDriver();
+  ASSERT_TRUE(driver_->Adopt(Created(), AdoptedAs(9)).ok());
+  EXPECT_THAT(Log(), ElementsAre("created", "issued 1", "adopted 9"));
+  EXPECT_TRUE(fleet_.runs.empty()) << "what was open is not asked for again";
 }
 
 TEST_F(DriverTest, ABackupThatIsToBeCopiedCountsOnceItIs) {
