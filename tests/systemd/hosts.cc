@@ -50,7 +50,7 @@ std::string LastLine(std::string_view text) {
 }  // namespace
 
 std::string WhyNotPossible() {
-  const absl::StatusOr<ProcessResult> result = RunScript({"possible"}, std::chrono::seconds(20));
+  const absl::StatusOr<ProcessResult> result = RunScript({"possible"}, std::chrono::minutes(2));
   if (!result.ok()) {
     return std::string(result.status().message());
   }
@@ -134,7 +134,7 @@ absl::Status Hosts::WriteFile(std::string_view name, const std::string& path, st
   std::snprintf(octal, sizeof octal, "%o", static_cast<unsigned>(mode));
   K3SAGA_ASSIGN_OR_RETURN(const ProcessResult result,
                           Run(name, {"install", "-D", absl::StrCat("--mode=", octal), "/dev/stdin", path},
-                              std::chrono::seconds(30), std::move(content)));
+                              std::chrono::minutes(5), std::move(content)));
   return result.ok()
              ? absl::OkStatus()
              : absl::InternalError(absl::StrCat(std::string(name), ": ", path, ": ", result.Describe()));

@@ -43,11 +43,11 @@ class Hosts {
 
   // Runs to the end in a host, as root, in all of its namespaces. A non-zero exit is a result.
   absl::StatusOr<ProcessResult> Run(std::string_view name, std::vector<std::string> argv,
-                                    std::chrono::milliseconds deadline = std::chrono::minutes(2),
+                                    std::chrono::milliseconds deadline = std::chrono::minutes(5),
                                     std::string stdin_data = "") const;
   // A non-zero exit is an error that says what the program said.
   absl::StatusOr<std::string> Output(std::string_view name, std::vector<std::string> argv,
-                                     std::chrono::milliseconds deadline = std::chrono::minutes(2)) const;
+                                     std::chrono::milliseconds deadline = std::chrono::minutes(5)) const;
   absl::StatusOr<std::string> ReadFile(std::string_view name, const std::string& path) const;
   absl::Status WriteFile(std::string_view name, const std::string& path, std::string content,
                          int mode = 0644) const;
