@@ -27,7 +27,7 @@ LabCluster::Shape ShapeOf(Story story) {
   LabCluster::Shape shape{.servers = 3, .workers = 1};
   shape.up_arguments = {
       "--settle-time",     "0s",  "--server-start-ms", "300",
-      "--worker-start-ms", "200", "--health-timeout",  story == Story::kPutBack ? "6s" : "60s",
+      "--worker-start-ms", "200", "--health-timeout",  story == Story::kPutBack ? "15s" : "60s",
       "--no-observer"};
   return shape;
 }
