@@ -80,23 +80,25 @@ bool ServerFailed(const State& state) {
   return FailedServer(state) != nullptr && UnclaimedServer(state) == nullptr;
 }
 
-v1::Step WayOutPastReturn(const State& state) {
+v1::Reason NamingTheWayBack(const State& state, const v1::Reason& because) {
+  if (!state.past_return || state.aborting || state.restores || IsWayBack(state.plan())) return because;
+  v1::Reason reason = because;
+  reason.set_remedy(absl::StrCat(reason.remedy(), reason.remedy().empty() ? "" : "; or ",
+                                 "go back to the old release with its datastore, which loses what was "
+                                 "written since: k3saga rollback ",
+                                 state.rollout()));
+  return reason;
+}
+
+void LeavePastReturn(Moves& moves, const v1::Reason& because) {
+  const State& state = moves.state;
   const bool agreed = state.past_return && state.plan().consent_data_loss() &&
                       state.policies().servers().on_failure() == v1::ON_FAILURE_PUT_BACK;
   const RestoreSource source = RestoreSourceOf(state);
   const bool possible = source.backup != nullptr && source.server != nullptr &&
                         state.plan().datastore() != v1::DATASTORE_EXTERNAL;
-  return agreed && possible ? v1::STEP_PUT_BACK_WORKERS : v1::STEP_CLEAN_UP;
-}
-
-v1::Reason ReasonPastReturn(const State& state, const v1::Reason& because) {
-  if (!state.past_return || WayOutPastReturn(state) != v1::STEP_CLEAN_UP) return because;
-  v1::Reason reason = because;
-  const std::string command = absl::StrCat("k3saga rollback ", state.rollout());
-  reason.set_remedy(absl::StrCat(
-      reason.remedy(), reason.remedy().empty() ? "" : "; or ",
-      "go back to the old release with its datastore, which loses what was written since: ", command));
-  return reason;
+  if (agreed && possible) return moves.Enter(v1::STEP_PUT_BACK_WORKERS, because);
+  moves.Enter(v1::STEP_CLEAN_UP, NamingTheWayBack(state, because));
 }
 
 bool WindDown(Moves& moves, const v1::Reason& because) {

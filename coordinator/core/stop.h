@@ -11,10 +11,12 @@ v1::Reason StopReason(const State& state);
 // A server's own install or its Node failed, and every server still obeys us: what compensation is for.
 bool ServerFailed(const State& state);
 
-// Where a failed server leads once binaries alone do not lead back: to the datastore's restore where that was
-// agreed to, otherwise out, and the reason names the command that would do it.
-v1::Step WayOutPastReturn(const State& state);
-v1::Reason ReasonPastReturn(const State& state, const v1::Reason& because);
+// A server failed and binaries alone do not lead back: on to the datastore's restore where that was agreed to
+// and is possible, otherwise out.
+void LeavePastReturn(Moves& moves, const v1::Reason& because);
+
+// Past the point of no return the way out names the command that would lead back all the same.
+v1::Reason NamingTheWayBack(const State& state, const v1::Reason& because);
 
 // Ends a step before the first touch. Only a rollout that was adopted has nodes in flight there.
 void LeaveEarly(Moves& moves, const v1::Reason& because);

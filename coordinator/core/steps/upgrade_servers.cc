@@ -48,7 +48,7 @@ bool WorkersWereBegun(const State& state) {
 void LeaveServers(Moves& moves, const v1::Reason& because) {
   const State& state = moves.state;
   if (!ServerFailed(state) || state.aborting || IsWayBack(state.plan()) || WorkersWereBegun(state)) {
-    if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, because);
+    if (WindDown(moves, because)) moves.Enter(v1::STEP_CLEAN_UP, NamingTheWayBack(state, because));
     return;
   }
   for (uint32_t i = 0; i < state.servers(); ++i) {
@@ -62,7 +62,7 @@ void LeaveServers(Moves& moves, const v1::Reason& because) {
   const bool goes_back =
       state.policies().servers().on_failure() == v1::ON_FAILURE_PUT_BACK && !state.past_return;
   if (goes_back) return moves.Enter(v1::STEP_RESTORE_FROM_BACKUP, because);
-  if (WindDown(moves, because)) moves.Enter(WayOutPastReturn(state), ReasonPastReturn(state, because));
+  if (WindDown(moves, because)) LeavePastReturn(moves, because);
 }
 
 // From here on binaries alone do not lead back: every server was healthy at the new minor, or etcd says so

@@ -81,8 +81,8 @@ void UpgradeWorkers(Moves& moves) {
     if (!WindDown(moves, stop)) return;
     const bool server_failed =
         ServerFailed(moves.state) && !moves.state.aborting && !IsWayBack(moves.state.plan());
-    if (!server_failed) return moves.Enter(v1::STEP_CLEAN_UP, stop);
-    return moves.Enter(WayOutPastReturn(moves.state), ReasonPastReturn(moves.state, stop));
+    if (!server_failed) return moves.Enter(v1::STEP_CLEAN_UP, NamingTheWayBack(moves.state, stop));
+    return LeavePastReturn(moves, stop);
   }
   const Survey survey = GoOnWithAll(moves);
   if (!survey.unfinished && !moves.state.paused) return EnterNext(moves);

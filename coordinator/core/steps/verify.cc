@@ -122,7 +122,7 @@ void Verify(Moves& moves) {
   const State& state = moves.state;
   KeepClaims(moves);
   if (const v1::Reason stop = StopReason(state); stop.code() != 0) {
-    if (WindDown(moves, stop)) moves.Enter(v1::STEP_CLEAN_UP, stop);
+    if (WindDown(moves, stop)) moves.Enter(v1::STEP_CLEAN_UP, NamingTheWayBack(state, stop));
     return;
   }
   if (state.gate_timer != 0 || state.paused) return;

@@ -272,6 +272,22 @@ TEST(Compensation, PastReturnWithoutConsentStopsAndNamesTheCommand) {
   EXPECT_THAT(stage.Issued({"stop", "put_back"}), IsEmpty());
 }
 
+// Verify waits for a server that went down after it was through, and gives up: nothing is restored unasked,
+// but it is named.
+TEST(Compensation, AServerThatDiesLaterNamesTheCommandToo) {
+  v1::RolloutCreated created = MakeRollout(3, 0);
+  created.mutable_plan()->set_consent_data_loss(true);
+  Stage stage(created);
+  stage.spoil = [&](v1::GateProved& proved) {
+    if (stage.state().step == v1::STEP_VERIFY) proved.mutable_servers(0)->set_ready(false);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::SERVER_NOT_READY);
+  EXPECT_THAT(stage.state().end_reason.remedy(), HasSubstr("k3saga rollback"));
+  EXPECT_THAT(stage.Issued({"stop"}), IsEmpty());
+}
+
 TEST(Compensation, PastReturnWithConsentBringsTheDatastoreBack) {
   v1::RolloutCreated created = MakeRollout(3, 1);
   created.mutable_plan()->set_consent_data_loss(true);
