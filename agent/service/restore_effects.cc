@@ -1,6 +1,5 @@
 #include "agent/service/restore_effects.h"
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -38,6 +37,15 @@ constexpr uint64_t kReserve = 64ull << 20;  // left free beside the datastore
 constexpr uint64_t kTokenCap = 1 << 16;
 // k3s's own words when files of server/tls or server/cred are newer than what the datastore holds.
 constexpr char kNewerThanDatastore[] = "newer than datastore";
+
+// What a log's tail `now` has that its earlier tail `before` had not.
+std::string_view WordsSince(std::string_view before, std::string_view now) {
+  while (!before.empty() && !now.starts_with(before)) {
+    const size_t end = before.find('\n');
+    before.remove_prefix(end == before.npos ? before.size() : end + 1);
+  }
+  return now.substr(before.size());
+}
 
 std::string Note(const Record& record, const char* key) {
   const auto found = record.notes.find(key);
@@ -257,7 +265,7 @@ absl::Status RestoreEffects::OwnMemberVotes() {
                      absl::StatusCode::kUnavailable);
 }
 
-absl::Status RestoreEffects::AwaitMember(EffectContext& context) {
+absl::Status RestoreEffects::AwaitMember(std::string_view said_before, EffectContext& context) {
   const node::K3sInstallation installation = parts_.ReadK3s();
   for (;;) {
     const milliseconds look = std::min(context.Remaining(), kOneLook);
@@ -265,8 +273,9 @@ absl::Status RestoreEffects::AwaitMember(EffectContext& context) {
                                                Patience{look, context.StopToken()});
     if (status.ok()) status = OwnMemberVotes();
     if (status.ok() || context.Stopped()) return status;
+    // What an earlier process complained of may be mended by now.
     const auto words = parts_.systemd->Journal(installation.unit, kLinesOfComplaint);
-    if (words.ok() && absl::StrContains(*words, kNewerThanDatastore)) {
+    if (words.ok() && WordsSince(said_before, *words).find(kNewerThanDatastore) != std::string_view::npos) {
       return ReasonError(
           MakeReason(v1::RESTORE_FAILED, parts_.config.node,
                      "k3s refuses to join: files in server/tls or server/cred are newer than the datastore"),
@@ -283,10 +292,11 @@ EffectResult RestoreEffects::Join(const Record& record, EffectContext& context) 
   if (!server_url.empty() && Note(record, kRunsEtcd) == "yes")
     status = node::JoinThrough(installation, server_url);
   if (status.ok()) status = parts_.standstill.End(*parts_.systemd);
+  const std::string said_before = parts_.systemd->Journal(installation.unit, kLinesOfComplaint).value_or("");
   if (status.ok()) status = process_.Start(installation.unit);
   if (!status.ok()) return Failed(status);
 
-  status = AwaitMember(context);
+  status = AwaitMember(said_before, context);
   if (absl::IsFailedPrecondition(status)) return Refused(status);
   if (status.ok()) status = node::EndJoining(installation);
   return ToResult(status, context, parts_.config.node);

@@ -39,7 +39,7 @@ class RestoreEffects {
 
   // OK once k3s is healthy and its etcd member votes. FailedPrecondition: it says that its credentials are
   // newer than the datastore.
-  absl::Status AwaitMember(operations::EffectContext& context);
+  absl::Status AwaitMember(std::string_view said_before, operations::EffectContext& context);
   absl::Status OwnMemberVotes();
   // Whose place is taken. Not asked of the node: without its datastore it may look like another kind.
   absl::StatusOr<v1::Datastore> DatastoreOf(const operations::Record& record) const;

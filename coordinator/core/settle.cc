@@ -189,7 +189,8 @@ void Settle(const v1::OperationIssued& issued, const v1::Outcome& outcome, uint6
     node->last_asked = asked == state.roster->index.end() ? -1 : static_cast<int32_t>(asked->second);
   }
   if (state.step == v1::STEP_VERIFY) state.last_change = now;
-  if (verb == Verb::kInstall || verb == Verb::kPutBack) state.gate.stale_at = now;
+  // Whatever was waited for may have taken long: the user's gate is asked again.
+  if (verb == Verb::kInstall || verb == Verb::kPutBack || verb == Verb::kClaim) state.gate.stale_at = now;
   if (node->server && verb != Verb::kStage && verb != Verb::kAwaitNode && verb != Verb::kUncordon) {
     state.last_change = now;
     if (verb == Verb::kInstall || verb == Verb::kPutBack) state.last_touch = now;

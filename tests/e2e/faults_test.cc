@@ -5,9 +5,12 @@
 
 #include "common/host/files.h"
 #include "tests/e2e/outcome.h"
+#include "tests/support/eventually.h"
 
 namespace k3saga::testing {
 namespace {
+
+constexpr std::chrono::minutes kLong{5};
 
 struct Fault {
   std::string name;
@@ -18,6 +21,7 @@ struct Fault {
   std::string in_history = {};                                         // words that `history` shows
   std::vector<std::string> up = {};                                    // further arguments of `k3saga-lab up`
   std::vector<std::pair<std::string, std::string>> cluster_file = {};  // text to replace in cluster.yaml
+  std::vector<std::vector<std::string>> inject_later = {};  // like `inject`, once the rollout has begun
   friend std::ostream& operator<<(std::ostream& out, const Fault& fault) { return out << fault.name; }
 };
 
@@ -42,6 +46,15 @@ void EditClusterFile(const LabCluster& lab,
   ASSERT_TRUE(WriteFileDurably(path, *content, {.mode = 0644}).ok());
 }
 
+void Inject(LabCluster& lab, const std::vector<std::vector<std::string>>& faults) {
+  for (const std::vector<std::string>& arguments : faults) {
+    std::vector<std::string> all = {"fault"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const auto injected = lab.Lab(all);
+    ASSERT_EQ(injected.exit_code, 0) << injected.err;
+  }
+}
+
 class FaultTest : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(FaultTest, EndsAsPromised) {
@@ -52,17 +65,16 @@ TEST_P(FaultTest, EndsAsPromised) {
   ASSERT_TRUE(lab.ok()) << lab.status();
   EditClusterFile(**lab, fault.cluster_file);
   const auto units = UnitsOf(**lab, {"s1", "s2", "s3", "w1"});
-  for (const std::vector<std::string>& arguments : fault.inject) {
-    std::vector<std::string> all = {"fault"};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    const auto injected = (*lab)->Lab(all);
-    ASSERT_EQ(injected.exit_code, 0) << injected.err;
-  }
+  Inject(**lab, fault.inject);
 
-  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
-  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
-  EXPECT_EQ(StateOf(**lab), fault.state) << upgrade.out;
-  EXPECT_EQ((*lab)->RunningVersions(), fault.versions) << upgrade.out;
+  ChildProcess upgrade = (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes"}, "upgrade.log");
+  if (!fault.inject_later.empty()) {
+    ASSERT_TRUE(Eventually([&] { return !(*lab)->Events().empty(); }, kLong)) << (*lab)->Log("upgrade.log");
+    Inject(**lab, fault.inject_later);
+  }
+  EXPECT_EQ(upgrade.Wait(kLong), 1) << (*lab)->Log("upgrade.log");
+  EXPECT_EQ(StateOf(**lab), fault.state) << (*lab)->Log("upgrade.log");
+  EXPECT_EQ((*lab)->RunningVersions(), fault.versions) << (*lab)->Log("upgrade.log");
   EXPECT_EQ(Cordoned(**lab), fault.cordoned);
   EXPECT_EQ(UnitsOf(**lab, {"s1", "s2", "s3", "w1"}), units);
   EXPECT_NE(HistoryOf(**lab).find(fault.in_history), std::string::npos) << HistoryOf(**lab);
@@ -116,14 +128,26 @@ INSTANTIATE_TEST_SUITE_P(
               "stopped",
               ServersNewAnd(kOld)},
         Fault{"DrainIsBlocked",
-              {{"drain", "w1"}},
+              {},
               "stopped",
               ServersNewAnd(kOld),
               {},
               "",
               {},
-              {{"enabled: true, timeout: 30s", "enabled: true, timeout: 5s"}}}),
+              {{"enabled: true, timeout: 30s", "enabled: true, timeout: 5s"}},
+              {{"drain", "w1"}}}),
     [](const auto& fault) { return fault.param.name; });
+
+TEST(Preflight, RefusesADrainThatABudgetNeverAllows) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 1});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Inject(**lab, {{"drain", "w1"}});
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 3) << upgrade.out << upgrade.err;
+  EXPECT_NE((upgrade.out + upgrade.err).find("allows no pod to be away"), std::string::npos) << upgrade.out;
+  EXPECT_EQ((*lab)->RunningVersions(), (std::map<std::string, std::string>{{"s1", kOld}, {"w1", kOld}}));
+  EXPECT_TRUE(Cordoned(**lab).empty());
+}
 
 }  // namespace
 }  // namespace k3saga::testing
