@@ -287,7 +287,8 @@ void Checker::OnBegin(int node, const operations::Record& record) {
   const auto& machines = world_.cluster.machines;
   for (int i = 0; i < world_.cluster.servers; ++i) {
     const Machine& other = machines[static_cast<size_t>(i)];
-    const bool given_up = world_.current().state().nodes[static_cast<size_t>(i)].finished();
+    const auto& nodes = world_.current().state().nodes;  // empty: it has not read its journal yet
+    const bool given_up = !nodes.empty() && nodes[static_cast<size_t>(i)].finished();
     const bool two = machines[static_cast<size_t>(node)].server && i != node && other.ours && !given_up;
     if (two && !taken_over_) Violate("two servers were kept from workloads at once");
   }
