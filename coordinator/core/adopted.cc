@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/reason.h"
+#include "common/status_macros.h"
 #include "coordinator/core/tally.h"
 
 namespace k3saga::core {
@@ -79,7 +80,7 @@ void Place(const v1::AdoptedNode& found, NodeState& node, State& state) {
 }  // namespace
 
 absl::Status FoldAdopted(const v1::RolloutAdopted& adopted, int64_t unix_ms, uint64_t now, State& state) {
-  if (const absl::Status checked = Check(adopted, state); !checked.ok()) return checked;
+  K3SAGA_RETURN_IF_ERROR(Check(adopted, state));
   State fresh;
   fresh.roster = state.roster;
   fresh.events = state.events;

@@ -66,7 +66,7 @@ v1::Reason StopReason(const State& state) {
     return MakeReason(v1::CLAIM_MISSING, server->name(), "its agent does not acknowledge this rollout",
                       "bring the agent back and run the upgrade again");
   }
-  if (const v1::Reason failed = RemedyFailed(state); failed.code() != 0) return failed;
+  if (v1::Reason failed = RemedyFailed(state); failed.code() != 0) return failed;
   if (const NodeState* server = FailedServer(state)) {
     v1::Reason reason = server->reason;
     if (reason.subject().empty()) reason.set_subject(server->name());

@@ -51,7 +51,7 @@ Image ParseImage(std::string_view text) {
 std::string Generation(std::string_view tag) {
   if (!tag.empty() && tag.front() == 'v') tag.remove_prefix(1);
   const size_t end = std::min(tag.find('.'), tag.size());
-  const std::string major(tag.substr(0, end));
+  std::string major(tag.substr(0, end));
   if (major.empty() || major.find_first_not_of("0123456789") != major.npos || end == tag.size()) return "";
   if (major != "0") return major;
   return absl::StrCat("0.", std::string(tag.substr(end + 1, tag.find('.', end + 1) - end - 1)));
