@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct Recipe {
   // At which time of being reached: one after the other for the coordinator, one a node for the others.
   std::vector<int> hits = {1};
   std::string what;  // tells recipes of one point apart
+  friend std::ostream& operator<<(std::ostream& out, const Recipe& recipe) { return out << recipe.point; }
 };
 
 // "journal.before_commit", "agent.journal.phase.before_commit in operation, later"
