@@ -83,7 +83,10 @@ v1::AdoptedNode::Found Judge(const v1::PlannedNode& planned, const v1::Plan& pla
   const std::string& runs = VersionOn(facts.k3s());
   if (planned.at_target())
     return runs == plan.to_version() ? v1::AdoptedNode::AS_PLANNED : v1::AdoptedNode::BROKEN;
-  if (runs == plan.to_version()) return v1::AdoptedNode::AT_TARGET;
+  // With another binary in place the next start would bring something else.
+  const std::string& placed = facts.k3s().binary_version();
+  const bool half_way = !placed.empty() && placed != runs;
+  if (runs == plan.to_version()) return half_way ? v1::AdoptedNode::BROKEN : v1::AdoptedNode::AT_TARGET;
   if (runs != planned.from_version()) return v1::AdoptedNode::BROKEN;
   return last == nullptr ? v1::AdoptedNode::AS_PLANNED : v1::AdoptedNode::PUT_BACK;
 }

@@ -61,6 +61,7 @@ std::vector<v1::Event> Decide(const State& state, const RuleTable& rules) {
     GiveWay(moves);
   } else {
     DecideStep(moves);
+    moves.KeepAwake();
   }
   return moves.Take();
 }

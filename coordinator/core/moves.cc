@@ -83,10 +83,18 @@ void Moves::Hold(std::string_view node, const Verdict& reasons) {
 
 void Moves::HoldAndLookAgain(std::string_view node, const Verdict& reasons, uint32_t milliseconds) {
   Hold(node, reasons);
+  LookAgain(milliseconds);
+}
+
+void Moves::LookAgain(uint32_t milliseconds) {
   if (state.gate_timer != 0) return;
   v1::TimerSet& timer = *Add().mutable_timer_set();
   timer.set_sequence(next_++);
   timer.set_milliseconds(milliseconds);
+}
+
+void Moves::KeepAwake() {
+  if (events_.empty() && state.quiet() && !state.paused && !state.held.empty()) LookAgain(kLookAgainMs);
 }
 
 }  // namespace k3saga::core

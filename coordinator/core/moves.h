@@ -37,12 +37,17 @@ class Moves {
   void HoldAndLookAgain(std::string_view node, const Verdict& reasons, uint32_t milliseconds = kLookAgainMs);
 
   bool empty() const { return events_.empty(); }
+  // Where nothing moves and nothing is under way that could wake us, looks again after a while: a rollout that
+  // is not paused never sleeps for ever, and at a gate that stays closed it stops in the end.
+  void KeepAwake();
+
   std::vector<v1::Event> Take() { return std::move(events_); }
 
   static constexpr uint32_t kLookAgainMs = 1000;
 
  private:
   v1::Event& Add();
+  void LookAgain(uint32_t milliseconds);
 
   uint64_t next_;
   std::vector<v1::Event> events_;

@@ -28,7 +28,7 @@ bool RemediesStand(const State& state) { return state.remedy.standing != RemedyS
 bool ApplyRemedies(Moves& moves) {
   const RemedyState& remedy = moves.state.remedy;
   if (remedy.open != 0) return true;
-  if (remedy.must_wait) return false;
+  if (remedy.must_wait || GivenUp(remedy, Verb::kApplyManifests)) return false;
   AskApplyRemedies(moves);
   return true;
 }

@@ -9,7 +9,8 @@ namespace k3saga::core {
 // Applied, or perhaps applied.
 bool RemediesStand(const State& state);
 
-// Asks for them, or waits for the answer. False when the last attempt failed and a pause comes first.
+// Asks for them, or waits for the answer. False when the last attempt failed and a pause comes first, or when
+// attempts are spent.
 bool ApplyRemedies(Moves& moves);
 
 // True when none is left, or when removing them was tried often enough (RemedyLeft says what is left then).

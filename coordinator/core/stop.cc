@@ -53,7 +53,8 @@ void WindDownNode(Moves& moves, const NodeState& node, const v1::Reason& because
   // It may have been touched and we never heard: asking again is how we learn, if we may.
   const Verdict verdict = node.going_back ? TakeBack(moves, node) : TakeForward(moves, node);
   if (verdict.empty() || AskForMissing(moves, node, verdict)) return;
-  moves.Finish(node, v1::NodeFinished::FAILED, node.reason);
+  const bool said = node.reason.code() != v1::REASON_UNSPECIFIED;
+  moves.Finish(node, v1::NodeFinished::FAILED, said ? node.reason : because);
 }
 
 }  // namespace

@@ -116,7 +116,9 @@ class Hands {
       return back ? EffectResult::Already() : EffectResult::Done();
     }
     if (record_.verb != Verb::kInstall) return EffectResult::Done();
-    if (machine_.up && machine_.ready && machine_.running == Release::kNew) return EffectResult::Already();
+    const bool there =
+        machine_.up && machine_.ready && machine_.running == Release::kNew && machine_.file == Release::kNew;
+    if (there) return EffectResult::Already();
     return machine_.staged ? EffectResult::Done() : Refused(v1::NOT_STAGED);
   }
 

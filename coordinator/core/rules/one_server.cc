@@ -15,6 +15,10 @@ bool Open(const NodeState& server, Direction direction) {
   return server.in_flight() && ((server.drained && server.ours_cordoned()) || !server.moved());
 }
 
+// Cordoned, perhaps drained, and its k3s as it was: it waits until the one that may be half-way is through.
+// (Two begun servers are found where a rollout is adopted.)
+bool OnlyKeptFromPods(const NodeState& server) { return server.fate == Fate::kAsFound && !server.busy(); }
+
 }  // namespace
 
 Verdict OneServer(const State& state, const Context& context) {
@@ -25,6 +29,7 @@ Verdict OneServer(const State& state, const Context& context) {
   for (uint32_t i = 0; i < state.servers(); ++i) {
     const NodeState& other = state.nodes[i];
     if (other.index == context.node.index || !Open(other, context.direction)) continue;
+    if (context.node.fate == Fate::kUnknown && OnlyKeptFromPods(other)) continue;
     return {MakeReason(v1::ANOTHER_SERVER_OPEN, other.name(), "this server is not finished yet")};
   }
   return {};

@@ -21,19 +21,23 @@ bool GoesBefore(const State& state, const NodeState& a, const NodeState& b) {
   return leads(b) && !leads(a);
 }
 
-// Which one is taken now: the one that was begun, the one that crashes until it is moved, one that is down
-// anyway (costs no vote), then in order.
+// Which one is taken now: one that may be half-way, the one that was begun, the one that crashes until it is
+// moved, one that is down anyway (costs no vote), then in order.
 const NodeState* NextServer(const State& state) {
+  const NodeState* begun = nullptr;
   const NodeState* next = nullptr;
   const NodeState* down = nullptr;
   for (uint32_t i = 0; i < state.servers(); ++i) {
     const NodeState& server = state.nodes[i];
     if (server.moved()) continue;
-    if (server.begun) return &server;
+    if (server.begun && server.fate == Fate::kUnknown) return &server;
+    if (server.begun && begun == nullptr) begun = &server;
+    if (server.begun) continue;
     const bool away = ProofOf(state, server) == nullptr ? !server.plan->was_available() : Down(state, server);
     const NodeState*& place = away ? down : next;
     if (place == nullptr || (!away && GoesBefore(state, server, *place))) place = &server;
   }
+  if (begun != nullptr) return begun;
   if (const NodeState* crashed = LastCrashed(state, Direction::kForward)) return crashed;
   return down != nullptr ? down : next;
 }

@@ -212,6 +212,12 @@ TEST(Adopt, JudgesEachNodeByWhatRunsAndWhatWasDone) {
          a["s2"].facts.mutable_k3s()->set_binary_version(kTo);
        },
        Found::AT_TARGET},
+      {"runs the target, the next start would bring another",
+       [](Agents& a) {
+         a.Runs("s2", kTo);
+         a["s2"].facts.mutable_k3s()->set_binary_version(kFrom);
+       },
+       Found::BROKEN},
       {"runs something else", [](Agents& a) { a.Runs("s2", "v1.30.1+k3s1"); }, Found::BROKEN},
   };
   for (const Case& one : cases) {
@@ -326,6 +332,46 @@ TEST(Adopt, WhatStillRunsIsWaitedFor) {
   stage.Play();
   EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
   EXPECT_EQ(stage.Issued({"install"}).front(), "install s2") << "before any other server";
+}
+
+TEST(Adopt, WhatMayBeHalfWayGoesBeforeWhatWasOnlyCordoned) {
+  Agents agents;
+  agents.BackedUp();
+  agents.CordonedByUs(2);  // s3, by one coordinator; another had asked s2 for its install
+  agents.Did("s2", Agents::Install());
+  Stage stage = agents.Continue();
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_EQ(stage.Issued({"install"}).front(), "install s2");
+}
+
+// Neither may be touched while the other may be down: waited for, but not for ever.
+TEST(Adopt, TwoServersThatMayBeHalfWayStopTheRollout) {
+  Agents agents;
+  agents.BackedUp();
+  agents.Did("s2", Agents::Install());
+  agents.Did("s3", Agents::Install());
+  Stage stage = agents.Continue();
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::ANOTHER_SERVER_OPEN);
+  EXPECT_THAT(stage.Issued({"install"}), IsEmpty());
+}
+
+TEST(Adopt, ARemedyThatCannotBeAppliedStopsAlsoWhereAServerMayBeHalfWay) {
+  Agents agents;
+  agents.created().mutable_plan()->add_remedies()->set_trouble("renamed-role");
+  agents.BackedUp();
+  agents.Did("s2", Agents::Install());
+  Stage stage = agents.Continue();
+  stage.script = [](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().has_apply_manifests()) return Failed(v1::API_NOT_READY);
+    return Succeeded(issued);
+  };
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::REMEDY_FAILED);
+  EXPECT_THAT(stage.Issued({"install"}), IsEmpty());
 }
 
 TEST(Adopt, AWorkerThatDoesNotAnswerIsNotBegun) {
