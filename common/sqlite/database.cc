@@ -78,7 +78,7 @@ Database::Database(sqlite3* database, std::string path)
     : path_(std::make_unique<std::string>(std::move(path))), database_(database) {}
 
 absl::StatusOr<Database> Database::Open(std::string_view path, Mode mode) {
-  // Without a mutex of SQLite's own: one thread at a time. No symbolic links: nobody leads us astray.
+  // Without a mutex of SQLite's own: one thread at a time.
   const int flags =
       (mode == Mode::kWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;

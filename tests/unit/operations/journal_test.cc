@@ -267,31 +267,6 @@ TEST_F(JournalTest, PrunesByAgeButNeverTheRolloutThatHoldsTheNode) {
   EXPECT_TRUE(journal->Find(MakeId(1, "r2"))->has_value());
 }
 
-// What a power cut leaves: any prefix of the write-ahead log, cut anywhere. Everything that a commit promised
-// up to there is there, nothing is half there.
-TEST_F(JournalTest, APowerCutLeavesAWholePrefix) {
-  auto journal = Open();
-  for (uint64_t sequence = 1; sequence <= 5; ++sequence) MustAccept(*journal, Request(sequence));
-  const uint64_t log_bytes = *FileSize(path() + "-wal");
-  size_t least = 5;
-  for (uint64_t cut = log_bytes + 1; cut > 0; cut -= std::min<uint64_t>(cut, 1777)) {
-    const std::string copy = folder_ / ("copy-" + std::to_string(cut));
-    std::filesystem::copy_file(path(), copy);
-    std::filesystem::copy_file(path() + "-wal", copy + "-wal");
-    std::filesystem::resize_file(copy + "-wal", std::min(cut, log_bytes));
-    auto reopened = TryOpen(copy);
-    ASSERT_TRUE(reopened.ok()) << reopened.status() << " cut at " << cut;
-    const auto entries = (*reopened)->Unsettled();
-    ASSERT_TRUE(entries.ok()) << entries.status();
-    for (size_t i = 0; i < entries->size(); ++i) EXPECT_EQ((*entries)[i].record.id.sequence(), i + 1);
-    EXPECT_LE(entries->size(), least);
-    EXPECT_EQ((*reopened)->ReadFence()->claim.epoch(), entries->empty() ? 0u : 1u);
-    least = entries->size();
-    EXPECT_TRUE(cut <= log_bytes || entries->size() == 5u);
-  }
-  EXPECT_EQ(least, 0u);
-}
-
 TEST_F(JournalTest, ADamagedFileIsNamedAndLeftAlone) {
   { auto journal = Open(); }
   std::string content = *ReadFile(path());

@@ -270,45 +270,6 @@ TEST_F(SqliteJournalTest, WhatDoesNotFitIsAnErrorAndLeavesNothingBehind) {
   EXPECT_TRUE(journal->Append(kRollout, 1, {HeldEvent("now it fits")}).ok());
 }
 
-// Every commit is on disk when Append returns; what a power cut may take is what was not synced: any part of
-// the log's tail. Whatever is cut, the journal opens, holds a prefix of the batches, and every batch that was
-// committed before the cut's place is whole.
-TEST_F(SqliteJournalTest, APowerCutLosesNoCommitThatWasSynced) {
-  struct Commit {
-    uint64_t wal_bytes;
-    size_t events;
-  };
-  std::vector<Commit> commits;
-  auto journal = Writer();
-  size_t total = 0;
-  for (int batch = 0; batch < 8; ++batch) {
-    std::vector<v1::Event> events;
-    if (batch == 0) events.push_back(CreatedEvent(kRollout));
-    for (int i = 0; i <= batch; ++i) events.push_back(HeldEvent(std::string(700, 'a')));
-    ASSERT_TRUE(journal->Append(kRollout, total, events).ok());
-    total += events.size();
-    commits.push_back({*FileSize(path_ + "-wal"), total});
-  }
-  const std::string database = *ReadFile(path_);
-  const std::string wal = *ReadFile(path_ + "-wal");
-  for (size_t cut = commits.front().wal_bytes; cut <= wal.size(); cut += 1'531) {
-    SCOPED_TRACE(cut);
-    TempDir after;
-    after.Write("journal.db", database);
-    after.Write("journal.db-wal", wal.substr(0, cut));
-    size_t promised = 0;
-    for (const Commit& commit : commits) {
-      if (commit.wal_bytes <= cut) promised = commit.events;
-    }
-    auto reopened = Writer(after / "journal.db");
-    ASSERT_NE(reopened, nullptr);
-    auto read = reopened->Read(kRollout);
-    ASSERT_TRUE(read.ok()) << read.status();
-    EXPECT_EQ(read->size(), promised);
-    EXPECT_TRUE(reopened->Append(kRollout, read->size(), {HeldEvent("goes on")}).ok());
-  }
-}
-
 TEST_F(SqliteJournalTest, AppendHasACrashPointOnEachSideOfItsCommit) {
   EXPECT_THAT(CrashPoint::All(), testing::IsSupersetOf({"journal.before_commit", "journal.after_commit"}));
 }
