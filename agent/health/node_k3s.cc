@@ -35,15 +35,14 @@ std::string Telling(std::string_view lines) {
 
 }  // namespace
 
-std::shared_ptr<const node::K3sInstallation> NodeK3s::Installation() {
+std::shared_ptr<const node::Installation> NodeK3s::Installation() {
   {
     const std::lock_guard lock(mutex_);
     if (installation_ != nullptr && clock_.Steady() - read_at_ < kFresh) {
       return installation_;
     }
   }
-  auto fresh =
-      std::make_shared<const node::K3sInstallation>(node::ReadInstallation(paths_, systemd_, processes_));
+  auto fresh = std::make_shared<const node::Installation>(distribution_.Read(paths_, systemd_, processes_));
   const std::lock_guard lock(mutex_);
   installation_ = fresh;
   read_at_ = clock_.Steady();

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "agent/health/local.h"
+#include "agent/node/distribution.h"
 #include "agent/node/installation.h"
 #include "common/host/clock.h"
 
@@ -15,9 +16,13 @@ namespace k3saga::health {
 class NodeK3s final : public LocalK3s {
  public:
   // The references must outlive it.
-  NodeK3s(node::HostPaths paths, node::Systemd& systemd, node::ProcessInspector& processes,
-          const Clock& clock)
-      : paths_(std::move(paths)), systemd_(systemd), processes_(processes), clock_(clock) {}
+  NodeK3s(const node::Distribution& distribution, node::HostPaths paths, node::Systemd& systemd,
+          node::ProcessInspector& processes, const Clock& clock)
+      : distribution_(distribution),
+        paths_(std::move(paths)),
+        systemd_(systemd),
+        processes_(processes),
+        clock_(clock) {}
 
   LocalRole Role() override;
   absl::StatusOr<MainProcess> Main() override;
@@ -27,19 +32,20 @@ class NodeK3s final : public LocalK3s {
 
   // This node's k3s, at most a minute old and never older than its main process; for kubeconfig and data
   // folder.
-  std::shared_ptr<const node::K3sInstallation> Installation();
+  std::shared_ptr<const node::Installation> Installation();
   // The next Installation() reads anew.
   void Forget();
 
  private:
+  const node::Distribution& distribution_;
   const node::HostPaths paths_;
   node::Systemd& systemd_;
   node::ProcessInspector& processes_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::shared_ptr<const node::K3sInstallation> installation_;  // mutex_
-  std::chrono::milliseconds read_at_{0};                       // mutex_
-  MainProcess main_;                                           // mutex_; the last one seen
+  std::shared_ptr<const node::Installation> installation_;  // mutex_
+  std::chrono::milliseconds read_at_{0};                    // mutex_
+  MainProcess main_;                                        // mutex_; the last one seen
 };
 
 }  // namespace k3saga::health

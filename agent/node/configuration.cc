@@ -95,7 +95,7 @@ void CompareEnvironment(const ConfigurationMeaning& before, const ConfigurationM
 
 }  // namespace
 
-ConfigurationMeaning MeaningOf(const K3sInstallation& installation) {
+ConfigurationMeaning MeaningOf(const Installation& installation) {
   ConfigurationMeaning meaning;
   meaning.command = installation.command;
   meaning.binary = installation.binary;

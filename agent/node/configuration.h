@@ -23,7 +23,7 @@ struct ConfigurationMeaning {
   bool enabled = false;
 };
 
-ConfigurationMeaning MeaningOf(const K3sInstallation& installation);
+ConfigurationMeaning MeaningOf(const Installation& installation);
 
 // One line a difference, secrets masked; empty: they mean the same. What installers of different ages write
 // for the same thing (Type=exec or notify is *not* one of them) is no difference; a directive that no

@@ -14,9 +14,6 @@ std::vector<std::string> HostPaths::UnitDirectories() const {
 }
 
 std::string HostPaths::BinDirectory() const { return Below("usr/local/bin"); }
-std::string HostPaths::ConfigFile() const { return Below("etc/rancher/k3s/config.yaml"); }
-std::string HostPaths::Kubeconfig() const { return Below("etc/rancher/k3s/k3s.yaml"); }
-std::string HostPaths::DataDirectory() const { return Below("var/lib/rancher/k3s"); }
 
 std::string StatePaths::Staged() const { return JoinPath(state, "staged"); }
 std::string StatePaths::Kept() const { return JoinPath(state, "kept"); }
@@ -33,12 +30,6 @@ std::string MachineArchitecture() {
   if (machine == "s390x") return "s390x";
   if (machine.substr(0, 3) == "arm") return "arm";
   return "";
-}
-
-std::string BinaryFileName(std::string_view architecture) {
-  if (architecture == "amd64") return "k3s";
-  if (architecture == "arm") return "k3s-armhf";
-  return "k3s-" + std::string(architecture);
 }
 
 }  // namespace k3saga::node

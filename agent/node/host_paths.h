@@ -19,10 +19,7 @@ struct HostPaths {
   std::string Below(std::string_view path) const;  // "/etc/x" below the root
   // Where systemd looks for units, strongest first.
   std::vector<std::string> UnitDirectories() const;
-  std::string BinDirectory() const;   // usr/local/bin
-  std::string ConfigFile() const;     // etc/rancher/k3s/config.yaml
-  std::string Kubeconfig() const;     // etc/rancher/k3s/k3s.yaml
-  std::string DataDirectory() const;  // var/lib/rancher/k3s
+  std::string BinDirectory() const;  // usr/local/bin
 };
 
 // The agent's own state folder (0700).
@@ -36,10 +33,7 @@ struct StatePaths {
   std::string Replace() const;  // replace/: the agent's own last replacement
 };
 
-// "armhf" and so on are k3s's words: "amd64", "arm64", "arm", "s390x"; "" for a machine k3s has no release
-// for.
+// "amd64", "arm64", "arm", "s390x"; "" for a machine that nothing is released for.
 std::string MachineArchitecture();
-// The released file's name: "k3s", "k3s-arm64", "k3s-armhf", "k3s-s390x".
-std::string BinaryFileName(std::string_view architecture);
 
 }  // namespace k3saga::node

@@ -22,10 +22,10 @@ struct SourcedVariable {
   std::string source;
 };
 
-// k3s as it was installed on this machine: read, never guessed. Holds secrets (tokens); only ToFacts masks
-// them.
-struct K3sInstallation {
-  std::string distribution;  // "k3s", "rke2", "kubeadm"; "" when there is none
+// A distribution as it was installed on this machine: read, never guessed. Said in k3s's words; others that
+// are one binary, server or agent, have the same. Holds secrets (tokens); only ToFacts masks them.
+struct Installation {
+  std::string distribution;  // "k3s", "rke2", "kubeadm"; "" when there is none; see distribution.h
 
   // The unit. `unit` is empty when none was found (see `problems`).
   std::string unit;                   // "k3s.service"
@@ -79,16 +79,12 @@ struct K3sInstallation {
 
   std::vector<v1::Reason> problems;  // what could not be read, and why; empty on a sound node
 
-  bool found() const { return distribution == "k3s" && !unit.empty(); }
+  // Only of the distribution that was looked for a unit is read.
+  bool found() const { return !unit.empty(); }
 };
 
-// Reads this machine. Never an error for a node in a bad state: `problems` says what is wrong with it (no
-// unit, two units, OpenRC, RKE2, kubeadm, unreadable files). Runs `k3s --version` at most twice (cached in
-// `processes`).
-K3sInstallation ReadInstallation(const HostPaths& paths, Systemd& systemd, ProcessInspector& processes);
-
 // For the wire: secrets masked. `staged_version` and `free_bytes` are the caller's to fill in.
-v1::K3sFacts ToFacts(const K3sInstallation& installation);
+v1::K3sFacts ToFacts(const Installation& installation);
 
 // Kernel, operating system, boot id, cgroup version, architecture, reboot-required: all but k3s, etcd and the
 // agent's own.

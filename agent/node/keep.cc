@@ -9,7 +9,6 @@
 #include <climits>
 #include <nlohmann/json.hpp>
 
-#include "agent/node/images.h"
 #include "common/host/crash_point.h"
 #include "common/host/files.h"
 #include "common/reason.h"
@@ -80,6 +79,7 @@ std::string ToJson(const KeptManifest& manifest) {
   return json{{"rollout", manifest.rollout},
               {"unit", manifest.unit},
               {"unit_file", manifest.unit_file},
+              {"environment_file", manifest.environment_file},
               {"binary", manifest.binary},
               {"data_dir", manifest.data_dir},
               {"version", manifest.version},
@@ -97,6 +97,7 @@ absl::StatusOr<KeptManifest> FromJson(const std::string& text, const std::string
     parsed.at("rollout").get_to(manifest.rollout);
     parsed.at("unit").get_to(manifest.unit);
     parsed.at("unit_file").get_to(manifest.unit_file);
+    manifest.environment_file = parsed.value("environment_file", manifest.unit_file + ".env");
     parsed.at("binary").get_to(manifest.binary);
     parsed.at("data_dir").get_to(manifest.data_dir);
     parsed.at("version").get_to(manifest.version);
@@ -111,22 +112,6 @@ absl::StatusOr<KeptManifest> FromJson(const std::string& text, const std::string
   } catch (const json::exception& error) {
     return absl::DataLossError(absl::StrCat(path, ": ", error.what()));
   }
-}
-
-// Everything that an installer or the placing of a release may touch.
-std::vector<std::string> PathsToKeep(const K3sInstallation& node) {
-  const std::string bin = DirName(node.binary);
-  const std::string stem = node.unit.substr(0, node.unit.rfind('.'));
-  std::vector<std::string> paths = {node.binary,
-                                    node.unit_file,
-                                    node.environment_file,
-                                    JoinPath(bin, "k3s-killall.sh"),
-                                    JoinPath(bin, stem + "-uninstall.sh"),
-                                    JoinPath(bin, "kubectl"),
-                                    JoinPath(bin, "crictl"),
-                                    JoinPath(bin, "ctr")};
-  for (const std::string& images : ImageArchives(node.data_dir)) paths.push_back(images);
-  return paths;
 }
 
 // Copies one path into the folder, or notes that it is a link or not there.
@@ -184,11 +169,12 @@ absl::Status PutBack(const KeptFile& file, const std::string& folder) {
 
 }  // namespace
 
-KeptFiles::KeptFiles(StatePaths state) : state_(std::move(state)) {}
+KeptFiles::KeptFiles(StatePaths state, const Distribution& distribution)
+    : state_(std::move(state)), distribution_(distribution) {}
 
 std::string KeptFiles::Folder(std::string_view rollout) const { return JoinPath(state_.Kept(), rollout); }
 
-absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const K3sInstallation& installation) {
+absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const Installation& installation) {
   K3SAGA_RETURN_IF_ERROR(CheckName(rollout));
   auto before = Read(rollout);
   if (before.ok()) return before;
@@ -202,6 +188,7 @@ absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const K3s
   manifest.rollout = std::string(rollout);
   manifest.unit = installation.unit;
   manifest.unit_file = installation.unit_file;
+  manifest.environment_file = installation.environment_file;
   manifest.binary = installation.binary;
   manifest.data_dir = installation.data_dir;
   manifest.version =
@@ -210,7 +197,7 @@ absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const K3s
   manifest.was_enabled = installation.enabled;
   manifest.meaning = MeaningOf(installation);
 
-  const std::vector<std::string> paths = PathsToKeep(installation);
+  const std::vector<std::string> paths = distribution_.FilesAtStake(installation);
   uint64_t needed = kReserve;
   for (const std::string& path : paths) {
     if (auto size = FileSize(path); size.ok()) needed += *size;
@@ -283,7 +270,7 @@ absl::Status KeptFiles::RestoreFiles(const KeptManifest& manifest, Systemd& syst
     any = true;
     kBetweenRestores.MaybeDie();
   }
-  for (const std::string& images : ImageArchives(manifest.data_dir)) {
+  for (const std::string& images : distribution_.ImageArchives(manifest.data_dir)) {
     const bool ours = std::none_of(manifest.files.begin(), manifest.files.end(),
                                    [&](const KeptFile& file) { return file.path == images; });
     // An archive that the install brought: k3s would load it again.
@@ -298,7 +285,7 @@ absl::Status KeptFiles::RestoreFiles(const KeptManifest& manifest, Systemd& syst
 absl::Status KeptFiles::RestoreConfiguration(std::string_view rollout, Systemd& systemd) {
   K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Read(rollout));
   for (const KeptFile& file : manifest.files) {
-    const bool configuration = file.path == manifest.unit_file || file.path == manifest.unit_file + ".env";
+    const bool configuration = file.path == manifest.unit_file || file.path == manifest.environment_file;
     if (configuration && !IsAsKept(file)) K3SAGA_RETURN_IF_ERROR(PutBack(file, Folder(rollout)));
   }
   K3SAGA_RETURN_IF_ERROR(systemd.DaemonReload());

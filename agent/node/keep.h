@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/node/configuration.h"
+#include "agent/node/distribution.h"
 #include "agent/node/host_paths.h"
 #include "agent/node/installation.h"
 #include "agent/node/systemd.h"
@@ -30,6 +31,7 @@ struct KeptManifest {
   std::string rollout;
   std::string unit;
   std::string unit_file;
+  std::string environment_file;
   std::string binary;
   std::string data_dir;
   std::string version;  // that ran, or that the binary was
@@ -41,11 +43,12 @@ struct KeptManifest {
 
 class KeptFiles {
  public:
-  explicit KeptFiles(StatePaths state);
+  // `distribution` must outlive it.
+  KeptFiles(StatePaths state, const Distribution& distribution);
 
   // Idempotent: what a rollout kept first is what it keeps; a second call (the same or a later attempt)
   // changes nothing. NOT_KEPT when there is nothing sound to keep (no unit), DISK_SPACE when it does not fit.
-  absl::StatusOr<KeptManifest> Keep(std::string_view rollout, const K3sInstallation& installation);
+  absl::StatusOr<KeptManifest> Keep(std::string_view rollout, const Installation& installation);
   // NOT_KEPT when there is none for this rollout. The manifest is verified against the kept files' hashes.
   absl::StatusOr<KeptManifest> Read(std::string_view rollout) const;
 
@@ -80,6 +83,7 @@ class KeptFiles {
   static absl::Status EnableIfLost(const KeptManifest& manifest, Systemd& systemd);
   std::string Folder(std::string_view rollout) const;
   const StatePaths state_;
+  const Distribution& distribution_;
 };
 
 }  // namespace k3saga::node

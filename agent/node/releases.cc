@@ -10,7 +10,6 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/node/download.h"
-#include "agent/node/images.h"
 #include "agent/node/uploads.h"
 #include "common/host/clock.h"
 #include "common/host/crash_point.h"
@@ -71,8 +70,8 @@ absl::Status FetchVerified(Source& source, const std::string& name, const std::s
 
 // The first archive of images that the checksum file names.
 absl::StatusOr<std::pair<std::string, std::string>> FindImages(const std::string& checksums,
-                                                               const std::string& architecture) {
-  for (const std::string& name : ImageArchiveNames(architecture)) {
+                                                               const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
     K3SAGA_ASSIGN_OR_RETURN(std::string sha, FindChecksum(checksums, name));
     if (!sha.empty()) return std::pair(name, std::move(sha));
   }
@@ -180,8 +179,8 @@ absl::StatusOr<std::string> FindChecksum(std::string_view checksum_file, std::st
   return std::string();
 }
 
-ReleaseStore::ReleaseStore(StatePaths state, ProcessInspector* processes)
-    : state_(std::move(state)), processes_(processes) {}
+ReleaseStore::ReleaseStore(StatePaths state, ProcessInspector* processes, const Distribution& distribution)
+    : state_(std::move(state)), processes_(processes), distribution_(distribution) {}
 
 absl::StatusOr<StagedRelease> ReleaseStore::Stage(const v1::Release& release, const StageOptions& options) {
   // The version becomes a folder's name: parsed, so that it can be nothing else.
@@ -221,9 +220,9 @@ bool ReleaseStore::IsStaged(const v1::Release& release, StagedRelease* staged) c
 
 absl::Status ReleaseStore::StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,
                                      StagedRelease* staged) {
-  const std::string architecture = MachineArchitecture();
-  const std::string name = BinaryFileName(architecture);
-  const std::string checksum_name = absl::StrCat("sha256sum-", architecture, ".txt");
+  const ReleaseFiles files = distribution_.FilesOfRelease(MachineArchitecture());
+  const std::string& name = files.binary;
+  const std::string& checksum_name = files.checksums;
   const std::string checksum_path = JoinPath(staged->folder, checksum_name);
   // Always anew: a resumed text of two versions of it would be nonsense.
   K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(checksum_path));
@@ -244,7 +243,7 @@ absl::Status ReleaseStore::StageFrom(const v1::Release& release, uint64_t size_c
     return absl::InternalError("cannot make the staged binary executable");
   K3SAGA_RETURN_IF_ERROR(CheckVersion(*staged));
   if (!release.images()) return absl::OkStatus();
-  auto images = FindImages(checksums, architecture);
+  auto images = FindImages(checksums, files.images);
   if (!images.ok()) {
     return Fail(v1::RELEASE_UNAVAILABLE, staged->version,
                 absl::StrCat(source.Describe(), ": ", std::string(images.status().message())));

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/node/distribution.h"
 #include "agent/node/host_paths.h"
 #include "agent/node/process_check.h"
 #include "k3saga/v1/operation.pb.h"
@@ -41,7 +42,8 @@ struct StageOptions {
 // WRONG_VERSION_RUNNING). One Stage or Drop at a time; Find any time.
 class ReleaseStore {
  public:
-  ReleaseStore(StatePaths state, ProcessInspector* processes);
+  // Both must outlive it.
+  ReleaseStore(StatePaths state, ProcessInspector* processes, const Distribution& distribution);
 
   // Sources are tried in order; a checksum that does not match throws the file away and tries the next one.
   absl::StatusOr<StagedRelease> Stage(const v1::Release& release, const StageOptions& options);
@@ -63,6 +65,7 @@ class ReleaseStore {
 
   const StatePaths state_;
   ProcessInspector* const processes_;
+  const Distribution& distribution_;
 };
 
 // "HASH  FILE" (or "HASH *FILE") lines; "" when the file is not named. kInvalidArgument: named with something

@@ -45,7 +45,7 @@ std::string SecretOf(std::string_view token) {
 }
 
 // The token that k3s is told by its unit, environment or configuration; "" when it keeps its own.
-std::string ConfiguredToken(const K3sInstallation& node) {
+std::string ConfiguredToken(const Installation& node) {
   std::string file;
   for (const Flag& setting : node.settings) {
     const bool is_token = setting.name == "--token" || setting.name == "token" || setting.name == "K3S_TOKEN";
@@ -58,13 +58,13 @@ std::string ConfiguredToken(const K3sInstallation& node) {
   return text.ok() ? *text : "";
 }
 
-std::string JoinFile(const K3sInstallation& node) {
+std::string JoinFile(const Installation& node) {
   return absl::StrCat(node.config_file, ".d/zz-k3saga-rejoin.yaml");
 }
 
 }  // namespace
 
-absl::Status JudgeRestore(const K3sInstallation& node, const v1::StoredBackup& backup,
+absl::Status JudgeRestore(const Installation& node, const v1::StoredBackup& backup,
                           std::string_view backup_token) {
   if (node.datastore != backup.datastore()) {
     return Unusable(backup,
@@ -93,7 +93,7 @@ absl::Status JudgeRestore(const K3sInstallation& node, const v1::StoredBackup& b
   return absl::OkStatus();
 }
 
-absl::StatusOr<ResetCall> PlanReset(const K3sInstallation& node, std::string_view snapshot,
+absl::StatusOr<ResetCall> PlanReset(const Installation& node, std::string_view snapshot,
                                     std::string_view token, std::string_view config_file) {
   ResetCall call;
   call.argv = {node.binary, "server"};
@@ -131,8 +131,7 @@ absl::StatusOr<ResetCall> PlanReset(const K3sInstallation& node, std::string_vie
   return call;
 }
 
-absl::Status RunReset(const K3sInstallation& node, const ResetCall& call,
-                      std::chrono::milliseconds deadline) {
+absl::Status RunReset(const Installation& node, const ResetCall& call, std::chrono::milliseconds deadline) {
   // Left by a reset that was never followed by a normal start: k3s refuses another one then.
   K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(node.data_dir + "/server/db/reset-flag"));
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(DirName(call.config_file)));
@@ -160,7 +159,7 @@ absl::Status RunReset(const K3sInstallation& node, const ResetCall& call,
                                 "the datastore that was there is kept beside it (server/k3saga-aside)"));
 }
 
-absl::Status PlaceToken(const K3sInstallation& node, std::string_view token, const std::string& aside) {
+absl::Status PlaceToken(const Installation& node, std::string_view token, const std::string& aside) {
   const std::string file = node.data_dir + "/server/token";
   if (token.empty() || !ConfiguredToken(node).empty()) return absl::OkStatus();
   const auto now = ReadFile(file, kTokenCap);
@@ -173,7 +172,7 @@ absl::Status PlaceToken(const K3sInstallation& node, std::string_view token, con
   return WriteFileDurably(file, token);
 }
 
-absl::Status JoinThrough(const K3sInstallation& node, std::string_view server_url) {
+absl::Status JoinThrough(const Installation& node, std::string_view server_url) {
   json settings = {{"server", std::string(server_url)}};
   // k3s joins nobody without a token, not even with its own.
   if (ConfiguredToken(node).empty()) settings["token-file"] = node.token_file;
@@ -182,7 +181,7 @@ absl::Status JoinThrough(const K3sInstallation& node, std::string_view server_ur
   return WriteFileDurably(file, settings.dump(2) + "\n");
 }
 
-absl::Status EndJoining(const K3sInstallation& node) {
+absl::Status EndJoining(const Installation& node) {
   const std::string file = JoinFile(node);
   return Exists(file) ? RemoveFileDurably(file) : absl::OkStatus();
 }

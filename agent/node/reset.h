@@ -16,7 +16,7 @@ namespace k3saga::node {
 
 // Whether this backup may become this server's datastore with the binary that is in place. BACKUP_UNUSABLE:
 // of another cluster or kind of datastore, taken by a newer k3s, or with a token that is not this node's.
-absl::Status JudgeRestore(const K3sInstallation& installation, const v1::StoredBackup& backup,
+absl::Status JudgeRestore(const Installation& installation, const v1::StoredBackup& backup,
                           std::string_view backup_token);
 
 // `k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT`, as this unit would run it: all of its
@@ -32,22 +32,21 @@ struct ResetCall {
 
 // `token`: the backup's, for a node whose k3s was never told one. `config_file`: a path in the agent's own
 // folder.
-absl::StatusOr<ResetCall> PlanReset(const K3sInstallation& installation, std::string_view snapshot,
+absl::StatusOr<ResetCall> PlanReset(const Installation& installation, std::string_view snapshot,
                                     std::string_view token, std::string_view config_file);
 
 // Runs it to its end; k3s must not run, and its etcd's folder must be out of the way. RESTORE_FAILED with
 // k3s's last words; TIMED_OUT when it hangs.
-absl::Status RunReset(const K3sInstallation& installation, const ResetCall& call,
+absl::Status RunReset(const Installation& installation, const ResetCall& call,
                       std::chrono::milliseconds deadline);
 
 // A snapshot opens with the token of its time. Where nobody tells k3s its token and the one it kept
 // (server/token) is another, the backup's takes its place; the other one goes into `aside`.
-absl::Status PlaceToken(const K3sInstallation& installation, std::string_view token,
-                        const std::string& aside);
+absl::Status PlaceToken(const Installation& installation, std::string_view token, const std::string& aside);
 
 // A server that joins through another one although its unit names none (it began the cluster): by a file
 // beside its configuration until EndJoining. Both are idempotent.
-absl::Status JoinThrough(const K3sInstallation& installation, std::string_view server_url);
-absl::Status EndJoining(const K3sInstallation& installation);
+absl::Status JoinThrough(const Installation& installation, std::string_view server_url);
+absl::Status EndJoining(const Installation& installation);
 
 }  // namespace k3saga::node

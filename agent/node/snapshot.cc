@@ -43,7 +43,7 @@ absl::Status CheckName(std::string_view name) {
                      absl::StrCat("'", std::string(name), "' cannot name a backup or its file"));
 }
 
-std::string SnapshotFolder(const K3sInstallation& node) {
+std::string SnapshotFolder(const Installation& node) {
   for (const Flag& setting : node.settings) {
     if (setting.name == "etcd-snapshot-dir" || setting.name == "--etcd-snapshot-dir") return setting.value;
   }
@@ -62,7 +62,7 @@ std::vector<std::string> SnapshotsNamed(const std::string& folder, const std::st
 }
 
 // Takes the snapshot and moves it into the backup's folder; returns its name there.
-absl::StatusOr<std::string> TakeEtcdSnapshot(const K3sInstallation& node, const BackupOptions& options,
+absl::StatusOr<std::string> TakeEtcdSnapshot(const Installation& node, const BackupOptions& options,
                                              const std::string& folder) {
   const std::string name = "k3saga-" + options.id;
   const std::string snapshots = SnapshotFolder(node);
@@ -91,7 +91,7 @@ absl::StatusOr<std::string> TakeEtcdSnapshot(const K3sInstallation& node, const 
   return file;
 }
 
-absl::StatusOr<std::string> TakeSqliteCopy(const K3sInstallation& node, const BackupOptions& options,
+absl::StatusOr<std::string> TakeSqliteCopy(const Installation& node, const BackupOptions& options,
                                            const std::string& folder) {
   const std::string name = "state.db";
   const std::string copy = JoinPath(folder, name);
@@ -104,7 +104,7 @@ absl::StatusOr<std::string> TakeSqliteCopy(const K3sInstallation& node, const Ba
 }
 
 // What a restore needs besides the datastore. Missing ones are simply not there.
-void CopyBesides(const K3sInstallation& node, const std::string& folder) {
+void CopyBesides(const Installation& node, const std::string& folder) {
   const std::pair<std::string, std::string> files[] = {{node.token_file, "token"},
                                                        {node.unit_file, "unit"},
                                                        {node.environment_file, "environment"},
@@ -129,7 +129,7 @@ absl::StatusOr<json> DescribeFiles(const std::string& folder) {
 
 BackupStore::BackupStore(StatePaths state) : state_(std::move(state)) {}
 
-std::vector<std::string> SnapshotCommand(const K3sInstallation& node, std::string_view name) {
+std::vector<std::string> SnapshotCommand(const Installation& node, std::string_view name) {
   std::vector<std::string> argv = {node.binary, "etcd-snapshot"};
   auto version = Version::Parse(node.binary_version);
   const bool has_subcommands = !version.ok() || version->major() > 1 || version->minor() > 20;
@@ -188,8 +188,7 @@ absl::Status CopySqliteOnline(const std::string& from, const std::string& to, mi
   return sound ? absl::OkStatus() : absl::DataLossError(absl::StrCat("the copy of ", from, " is damaged"));
 }
 
-absl::StatusOr<v1::BackupResult> BackupStore::Take(const K3sInstallation& node,
-                                                   const BackupOptions& options) {
+absl::StatusOr<v1::BackupResult> BackupStore::Take(const Installation& node, const BackupOptions& options) {
   K3SAGA_RETURN_IF_ERROR(CheckName(options.id));
   if (auto before = Find(options.id); before.ok()) return before;
   if (node.role != v1::ROLE_SERVER)

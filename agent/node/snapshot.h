@@ -31,7 +31,7 @@ class BackupStore {
   explicit BackupStore(StatePaths state);
 
   // Idempotent by id: a backup that is whole is returned as it is.
-  absl::StatusOr<v1::BackupResult> Take(const K3sInstallation& installation, const BackupOptions& options);
+  absl::StatusOr<v1::BackupResult> Take(const Installation& installation, const BackupOptions& options);
   // Verified against its manifest; kNotFound when there is none.
   absl::StatusOr<v1::BackupResult> Find(std::string_view id) const;
   std::vector<std::string> Ids() const;  // whole ones, oldest first
@@ -49,7 +49,7 @@ class BackupStore {
 };
 
 // How this k3s is asked for a snapshot: before 1.21 the command has no subcommands.
-std::vector<std::string> SnapshotCommand(const K3sInstallation& installation, std::string_view name);
+std::vector<std::string> SnapshotCommand(const Installation& installation, std::string_view name);
 
 // etcd's snapshots end with the SHA-256 of what is before it. kDataLoss when it does not match or there is
 // none.

@@ -78,8 +78,8 @@ std::string LowerCase(std::string text) {
 }
 
 health::NodeSample Sample(NodeParts& parts) {
-  const std::shared_ptr<const node::K3sInstallation> k3s = parts.local.Installation();
-  const node::K3sInstallation& installation = *k3s;
+  const std::shared_ptr<const node::Installation> k3s = parts.local.Installation();
+  const node::Installation& installation = *k3s;
   health::NodeSample sample;
   sample.k3s_version = parts.local.RunningVersion();
   if (installation.role == v1::ROLE_SERVER) sample.role = "server";

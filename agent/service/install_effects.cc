@@ -9,7 +9,6 @@
 
 #include "agent/etcd/etcd.h"
 #include "agent/node/configuration.h"
-#include "agent/node/images.h"
 #include "agent/node/installer.h"
 #include "agent/operations/fencing.h"
 #include "agent/service/effect_tools.h"
@@ -56,7 +55,7 @@ std::string KeptBy(const Record& record) {
   return record.spec->has_put_back() && !named.empty() ? named : record.id.rollout();
 }
 
-absl::Status NothingInstalled(const node::K3sInstallation& installation, const std::string& node) {
+absl::Status NothingInstalled(const node::Installation& installation, const std::string& node) {
   std::string seen = "no k3s unit was found";
   if (!installation.problems.empty()) {
     seen = absl::StrJoin(installation.problems, "; ",
@@ -118,7 +117,7 @@ EffectResult InstallEffects::CheckInstall(const Record& record) {
   // An installer of an earlier attempt may have died between deleting the unit and writing it again.
   const auto repaired = parts_.kept.RepairMissingUnit(*parts_.systemd);
   if (!repaired.ok()) return Failed(repaired.status());
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   if (!installation.found()) return Refused(NothingInstalled(installation, parts_.config.node));
 
   EffectResult result = EffectResult::Done();
@@ -137,7 +136,7 @@ EffectResult InstallEffects::CheckInstall(const Record& record) {
                                             "stage the release first"));
   }
   if (spec.installer().kind() != v1::Installer::NONE) {
-    const auto call = node::PlanInstaller(installation, staged->installer);
+    const auto call = parts_.distribution.PlanInstaller(installation, staged->installer);
     if (!call.ok()) return Refused(call.status());
   }
   const auto process = process_.Main();
@@ -150,7 +149,7 @@ EffectResult InstallEffects::CheckInstall(const Record& record) {
 EffectResult InstallEffects::CheckPutBack(const Record& record) {
   const auto manifest = parts_.kept.Read(KeptBy(record));
   if (!manifest.ok()) return Refused(manifest.status());
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   EffectResult result = EffectResult::Done();
   if (installation.found() && installation.process.version == manifest->version &&
       installation.binary_version == manifest->version) {
@@ -180,7 +179,7 @@ EffectResult InstallEffects::Place(const Record& record) {
   const absl::Status placed = node::PlaceBinary(staged->binary, manifest->binary);
   if (!placed.ok()) return Failed(placed);
   if (!spec.images() || staged->images.empty()) return EffectResult::Done();
-  const absl::Status images = node::PlaceImages(staged->images, parts_.ReadK3s().data_dir);
+  const absl::Status images = parts_.distribution.PlaceImages(staged->images, parts_.ReadK3s());
   return images.ok() ? EffectResult::Done() : Failed(images);
 }
 
@@ -195,16 +194,16 @@ EffectResult InstallEffects::RunInstaller(const Record& record, EffectContext& c
   if (!restored.ok()) return Failed(restored);
   const auto staged = parts_.releases.Find(spec.version());
   if (!staged.ok()) return Failed(staged.status());
-  const auto call = node::PlanInstaller(parts_.ReadK3s(), staged->installer);
+  const auto call = parts_.distribution.PlanInstaller(parts_.ReadK3s(), staged->installer);
   if (!call.ok()) return Failed(call.status());
   LogInfo(absl::StrCat("running the installer: ", call->Describe()));
   const absl::Status ran =
       node::RunInstaller(*call, std::min(context.Remaining(), kLongestInstaller), *parts_.systemd);
   if (!ran.ok()) return ToResult(ran, context, parts_.config.node);
 
-  const node::K3sInstallation after = parts_.ReadK3s();
+  const node::Installation after = parts_.ReadK3s();
   const auto kept_environment = parts_.kept.KeptCopy(rollout, after.environment_file);
-  const absl::Status mended = node::MendEnvironment(
+  const absl::Status mended = parts_.distribution.MendEnvironment(
       manifest->meaning, kept_environment.ok() ? *kept_environment : std::string(), after);
   return mended.ok() ? EffectResult::Done() : Failed(mended);
 }
@@ -213,14 +212,15 @@ EffectResult InstallEffects::Compare(const Record& record) {
   const v1::InstallSpec& spec = record.spec->install();
   const auto manifest = parts_.kept.Read(record.id.rollout());
   if (!manifest.ok()) return Failed(manifest.status());
-  const node::K3sInstallation after = parts_.ReadK3s();
+  const node::Installation after = parts_.ReadK3s();
   if (!after.found()) return Failed(NothingInstalled(after, parts_.config.node));
   if (after.binary_version != spec.version()) {
     return EffectResult::Failed(MakeReason(v1::WRONG_VERSION_RUNNING, parts_.config.node,
                                            absl::StrCat(after.binary, " says it is ", after.binary_version,
                                                         " where ", spec.version(), " was placed")));
   }
-  const std::vector<std::string> changes = node::CompareMeaning(manifest->meaning, node::MeaningOf(after));
+  const std::vector<std::string> changes =
+      parts_.distribution.Compare(manifest->meaning, node::MeaningOf(after));
   if (!changes.empty() && !spec.allow_changed_configuration()) {
     return EffectResult::Refused(MakeReason(v1::CONFIGURATION_WOULD_CHANGE, parts_.config.node,
                                             absl::StrJoin(changes, "; "),
@@ -236,7 +236,7 @@ EffectResult InstallEffects::LastCheck(const Record& record, EffectContext& cont
   if (!fence.ok()) return Failed(fence.status());
   if (const auto reason = operations::JudgeStillHeld(*fence, record)) return EffectResult::Refused(*reason);
 
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   const bool putting_back = record.spec->has_put_back();
   std::string wanted = installation.binary;
   if (putting_back) {
@@ -287,7 +287,7 @@ EffectResult InstallEffects::Restart(const Record& record, EffectContext& contex
   bool reboots = false;
   const EffectResult rebooted = RebootIfRequired(record, context, &reboots);
   if (reboots) return rebooted;
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   if (!installation.found()) return Failed(NothingInstalled(installation, parts_.config.node));
   // A node that was made to stand still by a restore that failed is started by this.
   if (auto ended = parts_.standstill.End(*parts_.systemd); !ended.ok()) return Failed(ended);
@@ -319,7 +319,7 @@ uint64_t InstallEffects::DownMillis(const Record& record) const {
 EffectResult InstallEffects::Undo(const Record& record) {
   const auto now = process_.Main();
   if (!now.ok()) return Failed(now.status());
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   const bool new_runs = *now != K3sProcess::kNone && *now != Note(record, kProcessBefore) &&
                         installation.process.version == record.spec->install().version();
   if (new_runs) {

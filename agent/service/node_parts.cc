@@ -11,26 +11,27 @@ std::string ReadBootId(const node::HostPaths& paths) {
   return facts.boot_id();
 }
 
-std::string DataDirectory(health::NodeK3s& local, const node::HostPaths& paths) {
-  const std::string data_dir = local.Installation()->data_dir;
-  return data_dir.empty() ? paths.DataDirectory() : data_dir;
+std::string DataDirectory(NodeParts& parts) {
+  const std::string data_dir = parts.local.Installation()->data_dir;
+  return data_dir.empty() ? parts.distribution.DataDirectory(parts.config.host) : data_dir;
 }
 
 }  // namespace
 
-NodeParts::NodeParts(const AgentConfig& agent_config)
+NodeParts::NodeParts(const AgentConfig& agent_config, const node::Distribution& served)
     : config(agent_config),
+      distribution(served),
       boot_id(ReadBootId(config.host)),
       systemd(node::MakeSystemd(config.host)),
       processes(config.host),
-      kept(config.state),
-      releases(config.state, &processes),
+      kept(config.state, distribution),
+      releases(config.state, &processes, distribution),
       backups(config.state),
       standstill(config.state),
       uploads(config.state),
-      local(config.host, *systemd, processes, clock),
-      etcd(etcd::MakeEtcd([this] { return etcd::K3sAccess(DataDirectory(local, config.host), config.etcd); },
-                          clock, pauser)),
+      local(distribution, config.host, *systemd, processes, clock),
+      etcd(etcd::MakeEtcd([this] { return etcd::K3sAccess(DataDirectory(*this), config.etcd); }, clock,
+                          pauser)),
       kube(kube::MakeKube([this] { return local.Installation()->kubeconfig; }, clock, pauser)) {
   health::HealthChecks::Parts parts;
   parts.local = &local;
@@ -42,7 +43,7 @@ NodeParts::NodeParts(const AgentConfig& agent_config)
   checks = std::make_unique<health::HealthChecks>(parts);
 }
 
-node::K3sInstallation NodeParts::ReadK3s() {
+node::Installation NodeParts::ReadK3s() {
   local.Forget();
   return *local.Installation();
 }

@@ -7,6 +7,8 @@
 #include "agent/health/checks.h"
 #include "agent/health/node_k3s.h"
 #include "agent/kube/kube.h"
+#include "agent/node/distribution.h"
+#include "agent/node/k3s.h"
 #include "agent/node/keep.h"
 #include "agent/node/process_check.h"
 #include "agent/node/releases.h"
@@ -23,14 +25,15 @@ namespace k3saga::service {
 
 // Everything that touches this node, made once a process: by the service and by the process of an operation.
 struct NodeParts {
-  explicit NodeParts(const AgentConfig& agent_config);
+  explicit NodeParts(const AgentConfig& agent_config, const node::Distribution& served = node::K3s());
   NodeParts(const NodeParts&) = delete;
   NodeParts& operator=(const NodeParts&) = delete;
 
   // k3s as it is installed at this moment: for whoever is going to act on it.
-  node::K3sInstallation ReadK3s();
+  node::Installation ReadK3s();
 
   const AgentConfig config;
+  const node::Distribution& distribution;  // what this agent looks after
   SystemClock clock;
   SystemPauser pauser;
   std::string boot_id;

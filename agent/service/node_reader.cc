@@ -40,14 +40,14 @@ v1::NodeFacts NodeReader::Facts(const v1::GetFactsRequest& request) {
   facts.set_agent_version(K3SAGA_VERSION);
   facts.set_protocol(kProtocol);
   node::ReadMachine(parts_.config.host, &facts);
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   ReadK3s(installation, &facts);
   ReadCluster(installation, request, &facts);
   ReadJournal(request.for_adoption(), &facts);
   return facts;
 }
 
-void NodeReader::ReadK3s(const node::K3sInstallation& installation, v1::NodeFacts* facts) {
+void NodeReader::ReadK3s(const node::Installation& installation, v1::NodeFacts* facts) {
   v1::K3sFacts& k3s = *facts->mutable_k3s();
   k3s = node::ToFacts(installation);
   k3s.set_staged_version(Newest(parts_.releases.Versions()));
@@ -65,7 +65,7 @@ void NodeReader::ReadK3s(const node::K3sInstallation& installation, v1::NodeFact
   for (v1::StoredBackup& backup : parts_.backups.List()) *facts->add_backups() = std::move(backup);
 }
 
-void NodeReader::ReadCluster(const node::K3sInstallation& installation, const v1::GetFactsRequest& request,
+void NodeReader::ReadCluster(const node::Installation& installation, const v1::GetFactsRequest& request,
                              v1::NodeFacts* facts) {
   if (installation.runs_etcd) *facts->mutable_etcd() = etcd::ToFacts(parts_.etcd->View(kForEtcd));
   if (!installation.runs_apiserver) return;

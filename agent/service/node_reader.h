@@ -18,8 +18,8 @@ class NodeReader final : public Reader {
   v1::ServerProof Prove(const v1::ProbeRequest& request) override;
 
  private:
-  void ReadK3s(const node::K3sInstallation& installation, v1::NodeFacts* facts);
-  void ReadCluster(const node::K3sInstallation& installation, const v1::GetFactsRequest& request,
+  void ReadK3s(const node::Installation& installation, v1::NodeFacts* facts);
+  void ReadCluster(const node::Installation& installation, const v1::GetFactsRequest& request,
                    v1::NodeFacts* facts);
   void ReadHazards(v1::NodeFacts* facts);
   void ReadJournal(bool for_adoption, v1::NodeFacts* facts);

@@ -109,7 +109,7 @@ EffectResult RestoreEffects::Check(const Record& record) {
   const auto fence = journal_.ReadFence();
   if (!fence.ok()) return Failed(fence.status());
   if (const auto reason = operations::JudgeStillHeld(*fence, record)) return EffectResult::Refused(*reason);
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   if (!installation.found()) {
     return EffectResult::Refused(MakeReason(v1::LOCAL_FAILURE, parts_.config.node, "no k3s unit was found",
                                             "see `k3saga nodes show`; repair k3s's unit first"));
@@ -128,7 +128,7 @@ EffectResult RestoreEffects::Check(const Record& record) {
 }
 
 EffectResult RestoreEffects::CheckBackup(const v1::RestoreDatastoreSpec& spec,
-                                         const node::K3sInstallation& installation) {
+                                         const node::Installation& installation) {
   const auto unusable = [&](const std::string& detail) {
     return EffectResult::Refused(MakeReason(v1::BACKUP_UNUSABLE, spec.backup_id(), detail,
                                             "see `k3saga backups`; `k3saga backup verify` reads all of one"));
@@ -164,8 +164,7 @@ EffectResult RestoreEffects::CheckBackup(const v1::RestoreDatastoreSpec& spec,
   return EffectResult::Done();
 }
 
-EffectResult RestoreEffects::CheckRejoin(const v1::RejoinSpec& spec,
-                                         const node::K3sInstallation& installation) {
+EffectResult RestoreEffects::CheckRejoin(const v1::RejoinSpec& spec, const node::Installation& installation) {
   if (installation.role != v1::ROLE_SERVER || installation.datastore != v1::DATASTORE_EMBEDDED_ETCD) {
     return EffectResult::Refused(MakeReason(v1::NODE_LAYOUT_UNSUPPORTED, parts_.config.node,
                                             "only servers with embedded etcd rejoin a cluster"));
@@ -194,7 +193,7 @@ absl::StatusOr<v1::Datastore> RestoreEffects::DatastoreOf(const Record& record) 
 }
 
 EffectResult RestoreEffects::SetAside(const Record& record) {
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   const auto datastore = DatastoreOf(record);
   if (!datastore.ok()) return Failed(datastore.status());
   node::SetAside aside = AsideOf(record, installation.data_dir);
@@ -212,7 +211,7 @@ EffectResult RestoreEffects::SetAside(const Record& record) {
 
 EffectResult RestoreEffects::Reset(const Record& record, EffectContext& context) {
   const std::string& id = record.spec->restore_datastore().backup_id();
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   const auto snapshot = parts_.backups.DatastorePath(id);
   if (!snapshot.ok()) return Failed(snapshot.status());
   const auto datastore = DatastoreOf(record);
@@ -242,7 +241,7 @@ EffectResult RestoreEffects::Start() {
 }
 
 EffectResult RestoreEffects::Restart(const Record& record, EffectContext& context) {
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   if (auto ended = parts_.standstill.End(*parts_.systemd); !ended.ok()) return Failed(ended);
   return ToResult(
       process_.Replace(installation.unit, installation.binary, Note(record, kProcessBefore), context),
@@ -266,7 +265,7 @@ absl::Status RestoreEffects::OwnMemberVotes() {
 }
 
 absl::Status RestoreEffects::AwaitMember(std::string_view said_before, EffectContext& context) {
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   for (;;) {
     const milliseconds look = std::min(context.Remaining(), kOneLook);
     absl::Status status = parts_.checks->Await(installation.binary_version, Sayer(context),
@@ -285,7 +284,7 @@ absl::Status RestoreEffects::AwaitMember(std::string_view said_before, EffectCon
 }
 
 EffectResult RestoreEffects::Join(const Record& record, EffectContext& context) {
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   const std::string& server_url = record.spec->rejoin().server_url();
   absl::Status status;
   // Also when it names one by now: that may be the file of a run before this one.
@@ -303,7 +302,7 @@ EffectResult RestoreEffects::Join(const Record& record, EffectContext& context) 
 }
 
 EffectResult RestoreEffects::SetCredentialsAside(const Record& record, EffectContext& context) {
-  const node::K3sInstallation installation = parts_.ReadK3s();
+  const node::Installation installation = parts_.ReadK3s();
   // It runs into its own refusal again and again; no boot needs to be kept from that.
   if (auto stopped = process_.Stop(installation.unit, context); !stopped.ok()) {
     return ToResult(stopped, context, parts_.config.node);

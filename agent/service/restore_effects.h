@@ -26,8 +26,8 @@ class RestoreEffects {
   using Result = operations::EffectResult;
 
   Result Check(const operations::Record& record);
-  Result CheckBackup(const v1::RestoreDatastoreSpec& spec, const node::K3sInstallation& installation);
-  Result CheckRejoin(const v1::RejoinSpec& spec, const node::K3sInstallation& installation);
+  Result CheckBackup(const v1::RestoreDatastoreSpec& spec, const node::Installation& installation);
+  Result CheckRejoin(const v1::RejoinSpec& spec, const node::Installation& installation);
   Result Halt(operations::EffectContext& context);
   Result SetAside(const operations::Record& record);
   Result Reset(const operations::Record& record, operations::EffectContext& context);

@@ -1,5 +1,6 @@
 #include "agent/health/node_k3s.h"
 
+#include "agent/node/k3s.h"
 #include "common/reason.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_time.h"
@@ -57,7 +58,7 @@ class NodeK3sTest : public ::testing::Test {
 
 TEST_F(NodeK3sTest, AsksSystemdOnlyWhenTheMainProcessIsGone) {
   node::ProcessInspector processes(paths_);
-  NodeK3s k3s(paths_, systemd_, processes, time_);
+  NodeK3s k3s(node::K3s(), paths_, systemd_, processes, time_);
   const auto main = k3s.Main();
   ASSERT_TRUE(main.ok()) << main.status();
   EXPECT_EQ(main->pid, static_cast<uint32_t>(process_.pid()));
@@ -80,7 +81,7 @@ TEST_F(NodeK3sTest, AUnitThatDoesNotRunHasNoMainProcess) {
   systemd_.status.sub_state = "failed";
   systemd_.status.main_pid = 0;
   node::ProcessInspector processes(paths_);
-  NodeK3s k3s(paths_, systemd_, processes, time_);
+  NodeK3s k3s(node::K3s(), paths_, systemd_, processes, time_);
   EXPECT_EQ(k3s.Main()->pid, 0u);
   EXPECT_EQ(k3s.RunningVersion(), "");
   EXPECT_EQ(ReasonOf(k3s.UnitActive()).code(), v1::UNIT_NOT_ACTIVE);
@@ -88,7 +89,7 @@ TEST_F(NodeK3sTest, AUnitThatDoesNotRunHasNoMainProcess) {
 
 TEST_F(NodeK3sTest, ReadsTheInstallationAgainWhenItIsOldOrForgotten) {
   node::ProcessInspector processes(paths_);
-  NodeK3s k3s(paths_, systemd_, processes, time_);
+  NodeK3s k3s(node::K3s(), paths_, systemd_, processes, time_);
   const auto first = k3s.Installation();
   EXPECT_EQ(first, k3s.Installation());
   time_.Advance(std::chrono::seconds(61));

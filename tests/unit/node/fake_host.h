@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "agent/node/host_paths.h"
-#include "agent/node/installation.h"
+#include "agent/node/k3s.h"
 #include "agent/node/process_check.h"
 #include "agent/node/systemd.h"
 #include "tests/unit/common/temp_dir.h"
@@ -38,7 +38,7 @@ class FakeHost {
   // This project's stand-in for install.sh; `old`: as it was before 1.24 or so.
   std::string StandInInstaller(bool old = false);
 
-  K3sInstallation Read() { return ReadInstallation(paths_, *systemd_, processes_); }
+  Installation Read() { return K3s().Read(paths_, *systemd_, processes_); }
   const HostPaths& paths() const { return paths_; }
   StatePaths state() const { return {dir_ / "state"}; }
   Systemd& systemd() { return *systemd_; }

@@ -1,7 +1,7 @@
 #include "agent/node/installation.h"
 
 #include "agent/node/configuration.h"
-#include "agent/node/installer.h"
+#include "agent/node/k3s_installer.h"
 #include "agent/node/keep.h"
 #include "tests/unit/node/fake_host.h"
 
@@ -11,7 +11,7 @@ namespace {
 constexpr char kUnit[] = "[Service]\nType=notify\nExecStart=@ROOT@/usr/local/bin/k3s server --node-name s1\n";
 constexpr char kAgentUnit[] = "[Service]\nType=notify\nExecStart=@ROOT@/usr/local/bin/k3s agent\n";
 
-std::vector<v1::ReasonCode> Codes(const K3sInstallation& node) {
+std::vector<v1::ReasonCode> Codes(const Installation& node) {
   std::vector<v1::ReasonCode> codes;
   for (const v1::Reason& reason : node.problems) codes.push_back(reason.code());
   return codes;
@@ -23,7 +23,7 @@ TEST(Installation, TellsWhatRunsFromWhatIsOnDisk) {
   host.Write("etc/systemd/system/k3s.service", kUnit);
   host.SetStatus("k3s.service", "active", host.StartProcess(binary));
   host.WriteBinary("usr/local/bin/k3s", "v1.32.0+k3s1");
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   EXPECT_EQ(node.binary_version, "v1.32.0+k3s1");
   EXPECT_EQ(node.process.version, "v1.31.4+k3s1");
   EXPECT_FALSE(node.binary_is_running);
@@ -38,7 +38,7 @@ TEST(Installation, AStoppedNodeIsStillRead) {
   host.WriteBinary("usr/local/bin/k3s", "v1.31.4+k3s1");
   host.Write("etc/systemd/system/k3s.service", kUnit);
   host.SetStatus("k3s.service", "failed");
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   EXPECT_THAT(Codes(node), ::testing::IsEmpty());
   EXPECT_TRUE(node.found());
   EXPECT_EQ(node.process.pid, 0u);
@@ -62,10 +62,13 @@ TEST(Installation, NoUnitIsExplained) {
   for (const Case& each : cases) {
     FakeHost host;
     host.Write(each.file, "");
-    const K3sInstallation node = host.Read();
+    const Installation node = host.Read();
     EXPECT_EQ(node.distribution, each.distribution) << each.file;
     EXPECT_EQ(Codes(node), std::vector<v1::ReasonCode>{each.code}) << each.file;
     EXPECT_FALSE(node.found());
+    if (each.code == v1::DISTRIBUTION_UNSUPPORTED) {
+      EXPECT_THAT(node.problems[0].detail(), ::testing::HasSubstr(each.file));  // what gave it away
+    }
   }
 }
 
@@ -85,7 +88,7 @@ TEST(Installation, OfTwoUnitsTheRunningOneCounts) {
   host.SetEnabled("k3s.service", true);
   host.SetEnabled("k3s-agent.service", true);
   host.SetStatus("k3s-agent.service", "active", host.StartProcess(binary));
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   EXPECT_EQ(node.unit, "k3s-agent.service");
   EXPECT_EQ(node.role, v1::ROLE_WORKER);
   ASSERT_EQ(Codes(node), std::vector<v1::ReasonCode>{v1::NODE_LAYOUT_UNSUPPORTED});
@@ -97,7 +100,7 @@ TEST(Installation, ATieIsNotBrokenByGuessing) {
   host.WriteBinary("usr/local/bin/k3s", "v1.31.4+k3s1");
   host.Write("etc/systemd/system/k3s.service", kUnit);
   host.Write("etc/systemd/system/k3s-agent.service", kAgentUnit);
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   EXPECT_FALSE(node.found());
   EXPECT_EQ(Codes(node), std::vector<v1::ReasonCode>{v1::NODE_LAYOUT_UNSUPPORTED});
 }
@@ -109,7 +112,7 @@ TEST(Installation, BrokenFilesAreProblemsNotCrashes) {
              "[Service]\nEnvironment='open\nEnvironmentFile=@ROOT@/missing\n"
              "ExecStart=@ROOT@/usr/local/bin/k3s server --node-name=%Z\n");
   host.Write("etc/rancher/k3s/config.yaml", "a: b: c\n");
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   EXPECT_TRUE(node.found());
   std::string text;
   for (const v1::Reason& reason : node.problems) text += reason.detail() + "\n";
@@ -122,7 +125,7 @@ TEST(Installation, BrokenFilesAreProblemsNotCrashes) {
 TEST(Installation, AnUnparsableK3sUnitIsNamed) {
   FakeHost host;
   host.Write("etc/systemd/system/k3s.service", "[Service\nExecStart=/usr/local/bin/k3s server\n");
-  const K3sInstallation node = host.Read();
+  const Installation node = host.Read();
   ASSERT_FALSE(node.problems.empty());
   EXPECT_THAT(node.problems[0].detail(), ::testing::HasSubstr("k3s.service:1"));
 }
@@ -171,7 +174,7 @@ TEST(Installation, TheNewInstallerReadsAFileThatTheOldUnitDidNot) {
   host.Write("etc/systemd/system/k3s.service", kUnit);
   host.Write("etc/default/k3s", "K3S_NODE_NAME=forgotten\n");
   host.SetEnabled("k3s.service", true);
-  const K3sInstallation before = host.Read();
+  const Installation before = host.Read();
   auto call = PlanInstaller(before, host.StandInInstaller());
   ASSERT_TRUE(call.ok()) << call.status();
   ASSERT_TRUE(RunInstaller(*call, std::chrono::seconds(60), host.systemd()).ok());

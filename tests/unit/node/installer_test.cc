@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/node/images.h"
+#include "agent/node/k3s_installer.h"
 #include "common/host/process.h"
 #include "common/reason.h"
 #include "tests/unit/node/fake_host.h"

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/node/installer.h"
+#include "agent/node/k3s_installer.h"
 #include "common/reason.h"
 #include "tests/unit/node/fake_host.h"
 
@@ -14,7 +14,7 @@ constexpr char kRollout[] = "20260131-142507-4f2a";
 
 class KeepTest : public ::testing::Test {
  protected:
-  KeepTest() : kept_(host_.state()) {
+  KeepTest() : kept_(host_.state(), K3s()) {
     host_.WriteBinary("usr/local/bin/k3s", "v1.31.4+k3s1");
     EXPECT_EQ(symlink("k3s", host_.Path("usr/local/bin/kubectl").c_str()), 0);
     host_.Write("etc/systemd/system/k3s.service",
@@ -95,7 +95,7 @@ TEST_F(KeepTest, ADamagedCopyIsNotPutBack) {
 }
 
 TEST_F(KeepTest, RepairsANodeWhoseInstallerDiedAfterDeletingItsUnit) {
-  const K3sInstallation before = host_.Read();
+  const Installation before = host_.Read();
   ASSERT_TRUE(kept_.Keep(kRollout, before).ok());
   EXPECT_FALSE(*kept_.RepairMissingUnit(host_.systemd()));
 
@@ -108,7 +108,7 @@ TEST_F(KeepTest, RepairsANodeWhoseInstallerDiedAfterDeletingItsUnit) {
   auto repaired = kept_.RepairMissingUnit(host_.systemd());
   ASSERT_TRUE(repaired.ok()) << repaired.status();
   EXPECT_TRUE(*repaired);
-  const K3sInstallation after = host_.Read();
+  const Installation after = host_.Read();
   ASSERT_TRUE(after.found());
   EXPECT_THAT(CompareMeaning(MeaningOf(before), MeaningOf(after)), ::testing::IsEmpty());
 }

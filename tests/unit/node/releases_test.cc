@@ -81,10 +81,10 @@ class ReleaseServer {
 class ReleasesTest : public ::testing::Test {
  protected:
   ReleasesTest()
-      : store_(host_.state(), &host_.processes()),
+      : store_(host_.state(), &host_.processes(), K3s()),
         architecture_(MachineArchitecture()),
-        binary_name_(BinaryFileName(architecture_)),
-        checksum_name_(absl::StrCat("sha256sum-", architecture_, ".txt")) {
+        binary_name_(K3s().FilesOfRelease(architecture_).binary),
+        checksum_name_(K3s().FilesOfRelease(architecture_).checksums) {
     binary_ = *ReadFile(host_.WriteBinary("made/k3s", kVersion));
     host_.Write("install.sh", "#!/bin/sh\n");
   }

@@ -130,7 +130,7 @@ TEST_F(ResetTest, SaysWhyItFailedWithoutTheToken) {
 }
 
 TEST_F(ResetTest, JudgesABackupBeforeAnythingIsMoved) {
-  const K3sInstallation node = host_.Read();
+  const Installation node = host_.Read();
   EXPECT_TRUE(JudgeRestore(node, Backup(), "").ok());
   v1::StoredBackup newer = Backup();
   newer.set_version("v1.32.0+k3s1");
@@ -142,7 +142,7 @@ TEST_F(ResetTest, JudgesABackupBeforeAnythingIsMoved) {
   EXPECT_THAT(std::string(JudgeRestore(node, newer, "").message()), HasSubstr("taken by v1.32.0+k3s1"));
   EXPECT_EQ(ReasonOf(JudgeRestore(node, sqlite, "")).code(), v1::BACKUP_UNUSABLE);
 
-  K3sInstallation elsewhere = node;
+  Installation elsewhere = node;
   elsewhere.cluster_id = "one";
   v1::StoredBackup other = Backup();
   other.set_cluster_id("two");
@@ -170,10 +170,10 @@ TEST_F(ResetTest, TheBackupsTokenTakesThePlaceOfARotatedOne) {
 
 TEST_F(ResetTest, JoinsThroughAnotherServerForAsLongAsItTakes) {
   WriteUnit("server --cluster-init");
-  const K3sInstallation before = host_.Read();
+  const Installation before = host_.Read();
   ASSERT_TRUE(before.server_url.empty());
   ASSERT_TRUE(JoinThrough(before, "https://10.0.0.9:6443").ok());
-  const K3sInstallation joining = host_.Read();
+  const Installation joining = host_.Read();
   EXPECT_EQ(joining.server_url, "https://10.0.0.9:6443");
   ASSERT_TRUE(JoinThrough(joining, "https://10.0.0.9:6443").ok());
   ASSERT_TRUE(EndJoining(joining).ok());

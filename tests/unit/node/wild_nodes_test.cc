@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "agent/node/configuration.h"
-#include "agent/node/installer.h"
+#include "agent/node/k3s_installer.h"
 #include "agent/node/keep.h"
 #include "tests/unit/node/fake_host.h"
 
@@ -40,7 +40,7 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
   FakeHost host_;
 };
 
-std::string Problems(const K3sInstallation& node) {
+std::string Problems(const Installation& node) {
   std::string text;
   for (const v1::Reason& reason : node.problems) text += reason.ShortDebugString() + "\n";
   return text;
@@ -48,7 +48,7 @@ std::string Problems(const K3sInstallation& node) {
 
 TEST_P(WildNodesTest, IsReadAsItIs) {
   const WildNode& expected = GetParam();
-  const K3sInstallation node = host_.Read();
+  const Installation node = host_.Read();
   EXPECT_EQ(Problems(node), "");
   EXPECT_EQ(node.distribution, "k3s");
   EXPECT_EQ(node.unit, expected.unit);
@@ -86,7 +86,7 @@ TEST_P(WildNodesTest, IsReadAsItIs) {
 
 TEST_P(WildNodesTest, TheInstallerIsGivenAllOfIt) {
   const WildNode& expected = GetParam();
-  const K3sInstallation node = host_.Read();
+  const Installation node = host_.Read();
   auto call = PlanInstaller(node, "/x/install.sh");
   if (!expected.refused.empty()) {
     ASSERT_FALSE(call.ok());
@@ -113,11 +113,11 @@ TEST_P(WildNodesTest, TheInstallerIsGivenAllOfIt) {
 
 // The whole way: keep, run an installer with all its traps, mend, compare by meaning, put back.
 void RunThrough(FakeHost& host, const WildNode& expected, bool old_installer) {
-  const K3sInstallation before = host.Read();
+  const Installation before = host.Read();
   auto call = PlanInstaller(before, host.StandInInstaller(old_installer));
   if (!expected.refused.empty()) return;
   ASSERT_TRUE(call.ok()) << call.status();
-  KeptFiles kept(host.state());
+  KeptFiles kept(host.state(), K3s());
   auto manifest = kept.Keep("20260101-000000-aaaa", before);
   ASSERT_TRUE(manifest.ok()) << manifest.status();
 
@@ -139,7 +139,7 @@ void RunThrough(FakeHost& host, const WildNode& expected, bool old_installer) {
     EXPECT_THAT(call_line, ::testing::Not(::testing::HasSubstr("restart")));
 
   ASSERT_TRUE(kept.Restore("20260101-000000-aaaa", host.systemd()).ok());
-  const K3sInstallation restored = host.Read();
+  const Installation restored = host.Read();
   EXPECT_THAT(CompareMeaning(manifest->meaning, MeaningOf(restored)), ::testing::IsEmpty());
   EXPECT_EQ(restored.main_unit.entries().size(), before.main_unit.entries().size());
 }
