@@ -73,7 +73,8 @@ void AddFaultCommands(CLI::App& app, std::function<int()>& action) {
   node->add_option("NODE", all->node)->required();
   node->add_option(
           "KIND", all->kind,
-          "good | never-ready | crash | slow | overtaken (a server: exits 255 when another has been "
+          "good | never-ready | node-not-ready (k3s is well, its Node object is not) | crash | slow | "
+          "overtaken (a server: exits 255 when another has been "
           "newer for a "
           "while; at once, without a restart) | reset-fails | reset-hangs | newer-credentials (a server "
           "refuses to join with its old server/tls)")
@@ -100,7 +101,7 @@ void AddFaultCommands(CLI::App& app, std::function<int()>& action) {
 
   CLI::App* velero = add("velero", "Velero is there, and behaves like this",
                          [](const Lab& lab, const Arguments& given) { return SetVelero(lab, given.kind); });
-  velero->add_option("KIND", all->kind, "good | fails | hangs")->required();
+  velero->add_option("KIND", all->kind, "good | fails | hangs | restores-fail")->required();
 
   for (const std::string verb : {"kill", "pause", "resume"}) {
     const std::string help = verb == "kill"    ? "SIGKILL for a process"

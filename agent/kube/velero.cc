@@ -20,6 +20,7 @@ constexpr char kOperation[] = "k3saga.io/operation";
 constexpr char kKeepFor[] = "720h0m0s";
 constexpr milliseconds kBetweenLooks{1000};
 constexpr milliseconds kOneLook{10'000};
+constexpr milliseconds kBackupComesBack{300'000};  // Velero looks into its storage once a minute
 
 absl::Status VeleroFailed(std::string_view object, std::string_view detail, std::string_view remedy = "",
                           absl::StatusCode code = absl::StatusCode::kFailedPrecondition) {
@@ -148,10 +149,35 @@ absl::StatusOr<std::string> Velero::Backup(const VeleroBackupRequest& request, c
   return LastPart(path);
 }
 
+absl::Status Velero::AwaitBackup(const std::string& name_space, const std::string& name, const Said& said,
+                                 const Patience& patience) {
+  const std::string path =
+      absl::StrCat(kGroup, "/namespaces/", Escape(name_space), "/backups/", Escape(name));
+  const milliseconds end = clock_.Steady() + std::min(patience.timeout, kBackupComesBack);
+  for (bool first = true;; first = false) {
+    const milliseconds left = std::max(end - clock_.Steady(), milliseconds(1));
+    const auto found = api_.Get(path, {std::min(left, kOneLook), patience.stop});
+    if (found.ok()) return absl::OkStatus();
+    if (clock_.Steady() + kBetweenLooks >= end) {
+      return VeleroFailed(name,
+                          absl::IsNotFound(found.status())
+                              ? "Velero does not know this backup any more: it is gone from its storage too"
+                              : std::string(found.status().message()),
+                          "see velero backup get", absl::StatusCode::kDeadlineExceeded);
+    }
+    if (said && first) said("waits for Velero to read the backup from its storage");
+    if (!pauser_.Pause(kBetweenLooks, patience.stop)) return absl::CancelledError("cancelled");
+  }
+}
+
 absl::Status Velero::Restore(const VeleroRestoreRequest& request, const Said& said,
                              const Patience& patience) {
   const milliseconds end = clock_.Steady() + patience.timeout;
   K3SAGA_ASSIGN_OR_RETURN(const Storage storage, FindStorage(patience));
+  // The datastore is older than the backup's object: a Restore would fail its validation until Velero brings
+  // that back.
+  K3SAGA_RETURN_IF_ERROR(
+      AwaitBackup(storage.name_space, request.backup, said, {end - clock_.Steady(), patience.stop}));
   const std::string name = absl::StrCat(request.backup, "-", request.operation);
   const Json annotations = {{kRolloutAnnotation, request.rollout}, {kOperation, request.operation}};
   const Json metadata = {{"name", name}, {"namespace", storage.name_space}, {"annotations", annotations}};

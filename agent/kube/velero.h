@@ -42,6 +42,9 @@ class Velero {
   // Creates the object, or finds the one that this operation created before; returns its path.
   absl::StatusOr<std::string> Create(const std::string& collection, Json object, const std::string& operation,
                                      const std::string& other_name, const Patience& patience);
+  // Until Velero knows a Backup of this name, or has had the time to find it in its storage.
+  absl::Status AwaitBackup(const std::string& name_space, const std::string& name, const Said& said,
+                           const Patience& patience);
   absl::Status Watch(const std::string& path, const Said& said, const Patience& patience);
 
   Api& api_;

@@ -48,8 +48,10 @@ bool FailureMayPass(Verb verb, v1::ReasonCode code) {
     case Verb::kRestoreDatastore:
     case Verb::kRejoin:
     case Verb::kRestart:
-    case Verb::kVeleroRestore:
       return code != v1::NOT_KEPT && code != v1::UNKNOWN_ACTION && code != v1::BACKUP_UNUSABLE;
+    case Verb::kVeleroRestore:
+      // What Velero says of a restore is its end; another one would do half of it twice.
+      return code != v1::VELERO_FAILED && code != v1::UNKNOWN_ACTION;
     case Verb::kDrain:
     case Verb::kAwaitNode:
       // The server that was asked is in trouble, not the node it was asked about.

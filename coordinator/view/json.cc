@@ -99,6 +99,7 @@ Json RolloutJson(const Model& model) {
           {"began", Utc(model.created_ms)},
           {"seconds", Seconds(model.elapsed_ms)},
           {"past_point_of_no_return", model.past_return},
+          {"lost_since", model.lost_since_ms == 0 ? Json() : Json(Utc(model.lost_since_ms))},
           {"held", {{"node", model.held_node}, {"reasons", ReasonsJson(model.held)}}},
           {"steps", std::move(steps)},
           {"nodes", std::move(nodes)},

@@ -210,6 +210,8 @@ Model BuildModel(const core::State& state, const Telemetry& telemetry, int64_t n
   model.created_ms = state.created_ms;
   model.elapsed_ms = std::max<int64_t>(0, (state.ended() ? state.ended_ms : now_ms) - state.created_ms);
   model.past_return = state.past_return;
+  const v1::BackupResult* restored = core::RestoreSourceOf(state).backup;
+  if (state.data_restored && restored != nullptr) model.lost_since_ms = restored->taken_unix_ms();
   model.steps = BuildSteps(state, now_ms);
   for (const core::NodeState& node : state.nodes) model.nodes.push_back(BuildNode(state, node, telemetry));
   if (!state.ended()) {

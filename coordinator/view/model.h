@@ -54,6 +54,7 @@ struct Model {
   int64_t created_ms = 0;
   int64_t elapsed_ms = 0;
   bool past_return = false;
+  int64_t lost_since_ms = 0;  // the datastore went back to a backup of then; 0: it did not
   std::vector<StepRow> steps;
   std::vector<NodeRow> nodes;
   std::string held_node;         // "" when the whole rollout is held, or nothing is

@@ -182,6 +182,11 @@ std::vector<Line> Conclusion(const Model& model) {
       break;
   }
   if (!why.empty()) lines.push_back({{absl::StrCat("Why: ", why)}});
+  if (model.lost_since_ms != 0) {
+    lines.push_back({{"Lost: ", Tone::kBad},
+                     {absl::StrCat("everything written to the cluster since ",
+                                   DateAndTime(model.lost_since_ms, absl::LocalTimeZone()))}});
+  }
   return lines;
 }
 

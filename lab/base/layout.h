@@ -61,6 +61,7 @@ struct Layout {
   std::filesystem::path ClusterFile() const { return dir / "cluster.yaml"; }
   std::filesystem::path Observation() const { return dir / "observer.json"; }
   std::filesystem::path ObserverReset() const { return dir / "observer.reset"; }
+  std::filesystem::path VeleroStorage() const { return dir / "velero"; }
   std::filesystem::path ReleaseServerFault() const { return dir / "release-server.json"; }
 };
 

@@ -43,6 +43,7 @@ json BehaviourOf(const std::string& kind, int64_t millis) {
   if (kind == "reset-fails") return {{"reset_fails", true}};
   if (kind == "reset-hangs") return {{"reset_hangs", true}};
   if (kind == "newer-credentials") return {{"newer_credentials", true}};
+  if (kind == "node-not-ready") return {{"node_not_ready", true}};
   return nullptr;
 }
 
@@ -54,6 +55,17 @@ std::string UnitOf(const LabNode& node, const std::string& what) {
 absl::Status IgnoreAbsent(const absl::Status& status) {
   return absl::IsAlreadyExists(status) || absl::StrContains(status.message(), "NotFound") ? absl::OkStatus()
                                                                                           : status;
+}
+
+absl::Status PlaceVelero(const Lab& lab, const std::string& kind) {
+  ClusterClient client(lab);
+  for (const json& definition : VeleroDefinitions()) {
+    K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(
+        client.Call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).status()));
+  }
+  const std::string locations = "/apis/velero.io/v1/namespaces/velero/backupstoragelocations";
+  K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", locations + "/default").status()));
+  return client.Call("POST", locations, VeleroStorage(kind)).status();
 }
 
 }  // namespace
@@ -95,7 +107,9 @@ absl::Status SetNodeFault(const Lab& lab, const std::string& node, const std::st
   if (kind == "overtaken") fault = {{"crash_when_overtaken_ms", millis > 0 ? millis : 2000}};
   if (fault.is_null())
     return UnknownKind(
-        kind, "good, never-ready, crash, slow, overtaken, reset-fails, reset-hangs or newer-credentials");
+        kind,
+        "good, never-ready, node-not-ready, crash, slow, overtaken, reset-fails, reset-hangs or "
+        "newer-credentials");
   if (!version.empty()) fault["version"] = version;
   return WriteFile(Layout{lab.dir}.Node(node) / "fault.json", fault.dump());
 }
@@ -156,15 +170,10 @@ absl::Status BlockDrain(const Lab& lab, const std::string& node, bool clear) {
 }
 
 absl::Status SetVelero(const Lab& lab, const std::string& kind) {
-  if (kind != "good" && kind != "fails" && kind != "hangs") return UnknownKind(kind, "good, fails or hangs");
-  ClusterClient client(lab);
-  for (const json& definition : VeleroDefinitions()) {
-    K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(
-        client.Call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).status()));
+  for (const char* known : {"good", "fails", "hangs", "restores-fail"}) {
+    if (kind == known) return PlaceVelero(lab, kind);
   }
-  const std::string locations = "/apis/velero.io/v1/namespaces/velero/backupstoragelocations";
-  K3SAGA_RETURN_IF_ERROR(IgnoreAbsent(client.Call("DELETE", locations + "/default").status()));
-  return client.Call("POST", locations, VeleroStorage(kind)).status();
+  return UnknownKind(kind, "good, fails, hangs or restores-fail");
 }
 
 absl::Status SignalProcess(const Lab& lab, const std::string& node, const std::string& what,

@@ -14,7 +14,8 @@ namespace k3saga::lab {
 //                       "crash_when_overtaken_ms" (a server that another one, newer, has been ready beside
 //                       for so long exits 255, again and again, until it is as new), "reset_fails",
 //                       "reset_hangs" (k3s server --cluster-reset), "newer_credentials" (a server that joins
-//                       with files in server/tls refuses: they are newer than the datastore)
+//                       with files in server/tls refuses: they are newer than the datastore),
+//                       "node_not_ready" (k3s itself is well; its Node object says NotReady)
 //   the installer's     DIR/nodes/NAME/installer-fault: "STEP COUNT", step start | halfway | written
 //   the release server's DIR/release-server.json
 
@@ -25,8 +26,8 @@ absl::Status SetReleaseFault(const Lab& lab, const std::string& version, const s
 // Kinds: good, slow, cut, corrupt, error.
 absl::Status SetDownloadFault(const Lab& lab, const std::string& kind);
 
-// Kinds: good, never-ready, crash, slow, overtaken, reset-fails, reset-hangs, newer-credentials. `version`:
-// only when that release runs; "" for any.
+// Kinds: good, never-ready, node-not-ready, crash, slow, overtaken, reset-fails, reset-hangs,
+// newer-credentials. `version`: only when that release runs; "" for any.
 absl::Status SetNodeFault(const Lab& lab, const std::string& node, const std::string& kind,
                           const std::string& version, int64_t millis);
 
@@ -37,7 +38,7 @@ absl::Status SetInstallerFault(const Lab& lab, const std::string& node, const st
 absl::Status BlockDrain(const Lab& lab, const std::string& node, bool clear);
 
 // Velero in the cluster, installed when it is missing. Kinds: good (brings what it is asked for to its end),
-// fails (in part), hangs.
+// fails (in part), hangs, restores-fail (backups do not).
 absl::Status SetVelero(const Lab& lab, const std::string& kind);
 
 // `what`: k3s, agent, etcd, operation. `action`: kill (SIGKILL), pause (SIGSTOP), resume (SIGCONT).

@@ -5,7 +5,6 @@
 
 #include "common/status_macros.h"
 #include "lab/k3s/eviction.h"
-#include "lab/k3s/velero.h"
 
 namespace k3saga::lab {
 namespace {
@@ -224,8 +223,7 @@ absl::Status RunControllers(ObjectStore& objects, const Timings& timings, int64_
   K3SAGA_RETURN_IF_ERROR(FillDaemonSets(objects, view));
   K3SAGA_RETURN_IF_ERROR(BindPods(objects, view));
   K3SAGA_RETURN_IF_ERROR(RunKubelets(objects, view, timings));
-  K3SAGA_RETURN_IF_ERROR(UpdateBudgets(objects, view));
-  return RunVelero(objects);
+  return UpdateBudgets(objects, view);
 }
 
 absl::Status CreateDeployment(ObjectStore& objects, const std::string& name_space, const std::string& name,

@@ -50,23 +50,25 @@ json Kubelet::Status() const {
                 {"lastHeartbeatTime", now},
                 {"lastTransitionTime", now}};
   };
-  return {{"addresses",
-           {{{"type", "InternalIP"}, {"address", instance_.node.address}},
-            {{"type", "Hostname"}, {"address", instance_.NodeName()}}}},
-          {"capacity", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
-          {"allocatable", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
-          {"conditions",
-           {condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-            condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
-            condition("PIDPressure", "False", "KubeletHasSufficientPID"),
-            condition("Ready", "True", "KubeletReady")}},
-          {"nodeInfo",
-           {{"kubeletVersion", instance_.release.version},
-            {"kubeProxyVersion", instance_.release.version},
-            {"containerRuntimeVersion", "containerd://lab"},
-            {"osImage", "k3saga lab"},
-            {"operatingSystem", "linux"},
-            {"architecture", "amd64"}}}};
+  const bool ready = !instance_.faults.value("node_not_ready", false);
+  return {
+      {"addresses",
+       {{{"type", "InternalIP"}, {"address", instance_.node.address}},
+        {{"type", "Hostname"}, {"address", instance_.NodeName()}}}},
+      {"capacity", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
+      {"allocatable", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
+      {"conditions",
+       {condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+        condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+        condition("PIDPressure", "False", "KubeletHasSufficientPID"),
+        ready ? condition("Ready", "True", "KubeletReady") : condition("Ready", "False", "KubeletNotReady")}},
+      {"nodeInfo",
+       {{"kubeletVersion", instance_.release.version},
+        {"kubeProxyVersion", instance_.release.version},
+        {"containerRuntimeVersion", "containerd://lab"},
+        {"osImage", "k3saga lab"},
+        {"operatingSystem", "linux"},
+        {"architecture", "amd64"}}}};
 }
 
 json Kubelet::NodeObject() const {

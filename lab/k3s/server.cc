@@ -18,6 +18,7 @@
 #include "lab/k3s/kubelet.h"
 #include "lab/k3s/server_api.h"
 #include "lab/k3s/sqlite_store.h"
+#include "lab/k3s/velero.h"
 
 namespace k3saga::lab {
 namespace {
@@ -255,6 +256,7 @@ void Server::ControllerLoop() {
     if (leads && !seeded && AllNodesThere(objects))
       seeded = SeedWorkload(objects, static_cast<int>(workers)).ok();
     if (leads) (void)RunControllers(objects, instance_.lab.timings, NowMillis());
+    if (leads) (void)RunVelero(objects, instance_.layout().VeleroStorage());
     std::this_thread::sleep_for(kControllerTick);
   }
 }

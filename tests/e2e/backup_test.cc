@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "common/host/files.h"
-#include "lab/control/cluster_client.h"
+#include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
 
 namespace k3saga::testing {
@@ -20,18 +20,9 @@ class Backups : public ::testing::Test {
     auto up = LabCluster::Up(shape);
     ASSERT_TRUE(up.ok()) << up.status();
     lab_ = *std::move(up);
-    auto text = ReadFile(lab_->Path("cluster.yaml"));
-    ASSERT_TRUE(text.ok());
-    ASSERT_EQ(text->find("\nbackup:"), std::string::npos) << *text;
-    ASSERT_TRUE(WriteFileDurably(lab_->Path("cluster.yaml"), *text + backup_section).ok());
+    AppendToClusterFile(*lab_, backup_section);
   }
   nlohmann::json List() { return lab_->K3sagaJson({"backups"})["backups"]; }
-  nlohmann::json VeleroObjects(const std::string& plural) {
-    const lab::Lab layout = *lab::LoadLab(lab_->dir());
-    lab::ClusterClient api(layout);
-    const auto list = api.Call("GET", "/apis/velero.io/v1/" + plural);
-    return list.ok() ? (*list)["items"] : nlohmann::json::array();
-  }
 
   std::unique_ptr<LabCluster> lab_;
 };
@@ -102,7 +93,7 @@ TEST_F(Backups, ByVeleroComeBeforeTheFirstServer) {
   const auto upgraded = lab_->K3saga(upgrade);
   EXPECT_EQ(upgraded.exit_code, 0) << upgraded.out << upgraded.err;
   EXPECT_EQ(lab_->RunningVersions()["s1"], kNew);
-  const nlohmann::json backups = VeleroObjects("backups");
+  const nlohmann::json backups = Datastore(*lab_).Velero("backups");
   const auto completed = std::find_if(backups.begin(), backups.end(), [](const nlohmann::json& backup) {
     return backup["status"]["phase"] == "Completed";
   });

@@ -1,5 +1,7 @@
 #include "tests/e2e/outcome.h"
 
+#include <gtest/gtest.h>
+
 #include "common/host/files.h"
 
 namespace k3saga::testing {
@@ -45,6 +47,34 @@ std::string StateOf(LabCluster& lab) {
 std::string HistoryOf(LabCluster& lab) {
   const nlohmann::json status = lab.K3sagaJson({"status"});
   return lab.K3saga({"history", status.is_object() ? status.value("rollout", "") : ""}).out;
+}
+
+std::map<std::string, size_t> MembersOf(LabCluster& lab) {
+  std::map<std::string, size_t> members;
+  const nlohmann::json answer = lab.K3sagaJson({"nodes"});
+  for (const nlohmann::json& node : answer["nodes"]) {
+    if (node["role"] != "server") continue;
+    const nlohmann::json& etcd = node["facts"]["etcd"];
+    members[node["name"]] = etcd.value("linearizable_read", false) ? etcd["members"].size() : 0;
+  }
+  return members;
+}
+
+std::string LeaderOf(LabCluster& lab) {
+  const nlohmann::json answer = lab.K3sagaJson({"nodes"});
+  for (const nlohmann::json& node : answer["nodes"]) {
+    if (node["role"] != "server") continue;
+    const nlohmann::json& etcd = node["facts"]["etcd"];
+    if (etcd["member_id"] == etcd["leader_id"]) return node["name"];
+  }
+  return "";
+}
+
+void AppendToClusterFile(const LabCluster& lab, const std::string& text) {
+  const std::string path = lab.Path("cluster.yaml");
+  auto content = ReadFile(path);
+  ASSERT_TRUE(content.ok()) << content.status();
+  ASSERT_TRUE(WriteFileDurably(path, *content + text, {.mode = 0644}).ok());
 }
 
 std::map<std::string, int> InstallsIn(const std::vector<v1::Event>& events) {

@@ -28,6 +28,15 @@ std::string StateOf(LabCluster& lab);
 // The steps that `history` shows, in order, with the result of each node: what a user can read afterwards.
 std::string HistoryOf(LabCluster& lab);
 
+// Server name -> members that its etcd lists; 0 where it does not read.
+std::map<std::string, size_t> MembersOf(LabCluster& lab);
+
+// The server that leads etcd; "" when none does.
+std::string LeaderOf(LabCluster& lab);
+
+// More lines for its cluster file.
+void AppendToClusterFile(const LabCluster& lab, const std::string& text);
+
 // Install operations that succeeded, by node.
 std::map<std::string, int> InstallsIn(const std::vector<v1::Event>& events);
 

@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-#include "lab/control/cluster_client.h"
+#include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
 #include "tests/support/eventually.h"
 
@@ -14,7 +14,6 @@ namespace {
 using Versions = std::map<std::string, std::string>;
 using ::testing::HasSubstr;
 
-constexpr char kConfigMaps[] = "/api/v1/namespaces/default/configmaps";
 constexpr char kPatch[] = "v1.31.5+k3s1";
 
 class WayBack : public ::testing::Test {
@@ -23,15 +22,7 @@ class WayBack : public ::testing::Test {
     auto up = LabCluster::Up(shape);
     ASSERT_TRUE(up.ok()) << up.status();
     lab_ = *std::move(up);
-    layout_ = *lab::LoadLab(lab_->dir());
-    api_ = std::make_unique<lab::ClusterClient>(layout_);
-  }
-  void Note(const std::string& name) {
-    const auto created = api_->Call("POST", kConfigMaps, {{"metadata", {{"name", name}}}});
-    ASSERT_TRUE(created.ok()) << created.status();
-  }
-  bool HasNote(const std::string& name) {
-    return api_->Call("GET", std::string(kConfigMaps) + "/" + name).ok();
+    datastore_ = std::make_unique<Datastore>(*lab_);
   }
   void Upgrade(const std::string& version) {
     const auto upgrade = lab_->K3saga({"upgrade", "--to", version, "--yes"});
@@ -41,39 +32,24 @@ class WayBack : public ::testing::Test {
     return {{"s1", version}, {"s2", version}, {"s3", version}, {"w1", version}};
   }
   // Every server lists as many members as there are servers, and each of them works.
-  void ExpectMembers(int members) {
-    const nlohmann::json answer = lab_->K3sagaJson({"nodes"});
-    for (const nlohmann::json& node : answer["nodes"]) {
-      if (node["role"] != "server") continue;
-      const nlohmann::json& etcd = node["facts"]["etcd"];
-      EXPECT_EQ(etcd["members"].size(), static_cast<size_t>(members)) << node["name"];
-      EXPECT_TRUE(etcd.value("linearizable_read", false)) << node["name"];
-    }
-  }
-  std::string LeaderOf() {
-    const nlohmann::json answer = lab_->K3sagaJson({"nodes"});
-    for (const nlohmann::json& node : answer["nodes"]) {
-      if (node["role"] != "server") continue;
-      const nlohmann::json& etcd = node["facts"]["etcd"];
-      if (etcd["member_id"] == etcd["leader_id"]) return node["name"];
-    }
-    return "";
+  void ExpectMembers(size_t members) {
+    const std::map<std::string, size_t> all = {{"s1", members}, {"s2", members}, {"s3", members}};
+    EXPECT_EQ(MembersOf(*lab_), all);
   }
 
   std::unique_ptr<LabCluster> lab_;
-  lab::Lab layout_;
-  std::unique_ptr<lab::ClusterClient> api_;
+  std::unique_ptr<Datastore> datastore_;
 };
 
 TEST_F(WayBack, OfAPatchKeepsWhatWasWritten) {
   ASSERT_NO_FATAL_FAILURE(Up({.servers = 3, .workers = 1, .up_arguments = {"--releases", kPatch}}));
   const auto units = UnitsOf(*lab_, {"s1", "s2", "s3", "w1"});
   ASSERT_NO_FATAL_FAILURE(Upgrade(kPatch));
-  ASSERT_NO_FATAL_FAILURE(Note("after"));
+  ASSERT_TRUE(datastore_->Note("after"));
   const auto rollback = lab_->K3saga({"rollback", "--yes"});
   EXPECT_EQ(rollback.exit_code, 0) << rollback.out << rollback.err;
   EXPECT_EQ(lab_->RunningVersions(), All(kOld));
-  EXPECT_TRUE(HasNote("after")) << "binaries alone went back";
+  EXPECT_TRUE(datastore_->HasNote("after")) << "binaries alone went back";
   EXPECT_EQ(UnitsOf(*lab_, {"s1", "s2", "s3", "w1"}), units);
   EXPECT_TRUE(Cordoned(*lab_).empty());
   ExpectMembers(3);
@@ -87,9 +63,9 @@ TEST_F(WayBack, OfAPatchKeepsWhatWasWritten) {
 TEST_F(WayBack, OverAMinorBringsTheDatastoreBack) {
   ASSERT_NO_FATAL_FAILURE(Up({.servers = 3, .workers = 1}));
   const auto units = UnitsOf(*lab_, {"s1", "s2", "s3", "w1"});
-  ASSERT_NO_FATAL_FAILURE(Note("before"));
+  ASSERT_TRUE(datastore_->Note("before"));
   ASSERT_NO_FATAL_FAILURE(Upgrade(kNew));
-  ASSERT_NO_FATAL_FAILURE(Note("after"));
+  ASSERT_TRUE(datastore_->Note("after"));
 
   const auto refused = lab_->K3saga({"rollback", "--yes"});
   EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
@@ -100,8 +76,8 @@ TEST_F(WayBack, OverAMinorBringsTheDatastoreBack) {
   EXPECT_EQ(rollback.exit_code, 0) << rollback.out << rollback.err;
   EXPECT_THAT(rollback.out, HasSubstr("Lost: everything written to the cluster since"));
   EXPECT_EQ(lab_->RunningVersions(), All(kOld));
-  EXPECT_TRUE(HasNote("before"));
-  EXPECT_FALSE(HasNote("after"));
+  EXPECT_TRUE(datastore_->HasNote("before"));
+  EXPECT_FALSE(datastore_->HasNote("after"));
   EXPECT_EQ(UnitsOf(*lab_, {"s1", "s2", "s3", "w1"}), units);
   ExpectMembers(3);
 
@@ -112,9 +88,9 @@ TEST_F(WayBack, OverAMinorBringsTheDatastoreBack) {
 // kill -9 as soon as each step was entered; the next process goes on with what the agents do meanwhile.
 TEST_F(WayBack, RestoreIsKilledAtEachStepAndResumed) {
   ASSERT_NO_FATAL_FAILURE(Up({.servers = 3, .workers = 1}));
-  ASSERT_NO_FATAL_FAILURE(Note("before"));
+  ASSERT_TRUE(datastore_->Note("before"));
   ASSERT_NO_FATAL_FAILURE(Upgrade(kNew));
-  ASSERT_NO_FATAL_FAILURE(Note("after"));
+  ASSERT_TRUE(datastore_->Note("after"));
   const nlohmann::json status = lab_->K3sagaJson({"status"});
   ASSERT_EQ(status["backups"].size(), 1u) << status;
   const std::string backup = status["backups"][0]["id"];
@@ -138,8 +114,8 @@ TEST_F(WayBack, RestoreIsKilledAtEachStepAndResumed) {
   EXPECT_EQ(resume.exit_code, 0) << resume.out << resume.err;
   EXPECT_EQ(StateOf(*lab_), "succeeded");
   EXPECT_EQ(lab_->RunningVersions(), All(kOld));
-  EXPECT_TRUE(HasNote("before"));
-  EXPECT_FALSE(HasNote("after"));
+  EXPECT_TRUE(datastore_->HasNote("before"));
+  EXPECT_FALSE(datastore_->HasNote("after"));
   ExpectMembers(3);
   int resets = 0;
   for (const v1::Event& event : lab_->Events())
@@ -151,14 +127,14 @@ TEST_F(WayBack, RestoreIsKilledAtEachStepAndResumed) {
 // never came up.
 TEST_F(WayBack, AFailedLastServerPutsAllOfThemBack) {
   ASSERT_NO_FATAL_FAILURE(Up({.servers = 3, .workers = 1, .up_arguments = {"--health-timeout", "30s"}}));
-  ASSERT_NO_FATAL_FAILURE(Note("before"));
-  const std::string last = LeaderOf();  // etcd's leader goes last
+  ASSERT_TRUE(datastore_->Note("before"));
+  const std::string last = LeaderOf(*lab_);  // etcd's leader goes last
   ASSERT_EQ(lab_->Lab({"fault", "node", last, "never-ready", "--only", kNew}).exit_code, 0);
   const auto upgrade = lab_->K3saga({"upgrade", "--to", kNew, "--yes"});
   EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
   EXPECT_EQ(StateOf(*lab_), "compensated");
   EXPECT_EQ(lab_->RunningVersions(), All(kOld));
-  EXPECT_TRUE(HasNote("before"));
+  EXPECT_TRUE(datastore_->HasNote("before"));
   ExpectMembers(3);
 }
 

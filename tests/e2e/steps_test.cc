@@ -19,13 +19,6 @@ using ::testing::HasSubstr;
 
 constexpr char kBalm[] = "/apis/rbac.authorization.k8s.io/v1/clusterroles/balm";
 
-void AppendToClusterFile(const LabCluster& lab, const std::string& text) {
-  const std::string path = lab.Path("cluster.yaml");
-  auto content = ReadFile(path);
-  ASSERT_TRUE(content.ok());
-  ASSERT_TRUE(WriteFileDurably(path, *content + text, {.mode = 0644}).ok());
-}
-
 // A table entry of the test's own: the step to v1.32 needs a ClusterRole.
 void AddRemedy(const LabCluster& lab) {
   ASSERT_TRUE(MakeDirectories(lab.Path("trouble")).ok());

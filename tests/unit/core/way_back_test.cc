@@ -125,6 +125,7 @@ TEST(Restore, AsksVeleroLast) {
   fails.Play();
   EXPECT_EQ(fails.state().result, v1::RolloutEnded::STOPPED);
   EXPECT_EQ(fails.state().end_reason.code(), v1::VELERO_FAILED);
+  EXPECT_THAT(fails.Issued(), Contains("velero_restore s2").Times(1)) << "what Velero said is its end";
 }
 
 // Nothing was replaced yet: the way out is up again.

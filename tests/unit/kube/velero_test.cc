@@ -111,12 +111,47 @@ TEST_F(VeleroTest, AClusterWithoutVeleroIsTold) {
 
 TEST_F(VeleroTest, AsksForARestore) {
   InstallVelero();
+  api_.PutObject(std::string(kBackups) + "pre-upgrade",
+                 {{"metadata", {{"name", "pre-upgrade"}, {"namespace", "backups"}}}});
   const std::string path = std::string(kRestores) + "pre-upgrade-r2-3-1";
   Run(path, {{{"phase", "InProgress"}}, {{"phase", "Completed"}}});
   const absl::Status status =
       kube_->VeleroRestore({"pre-upgrade", "r2", "r2-3-1"}, nullptr, {std::chrono::seconds(60), {}});
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(TextAt(api_.Object(path), {"spec", "backupName"}), "pre-upgrade");
+}
+
+// The datastore went back to before the Backup's object was created.
+TEST_F(VeleroTest, ARestoreWaitsUntilVeleroKnowsTheBackupAgain) {
+  InstallVelero();
+  const std::string backup = std::string(kBackups) + "pre-upgrade";
+  const std::string restore = std::string(kRestores) + "pre-upgrade-r2-3-1";
+  int looks = 0;
+  api_.before = [&](const std::string& method, const std::string& asked) {
+    if (method == "GET" && asked == backup && ++looks == 4) {
+      EXPECT_TRUE(api_.Object(restore).is_null()) << "it would fail its validation";
+      api_.PutObject(backup, {{"metadata", {{"name", "pre-upgrade"}, {"namespace", "backups"}}}});
+    }
+    if (method != "GET" || asked != restore || api_.Object(restore).is_null()) return;
+    Json object = api_.Object(restore);
+    object["status"] = {{"phase", "Completed"}};
+    api_.PutObject(restore, object);
+  };
+  const auto said = [this](const std::string& what) { said_.push_back(what); };
+  const absl::Status status =
+      kube_->VeleroRestore({"pre-upgrade", "r2", "r2-3-1"}, said, {std::chrono::seconds(60), {}});
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(said_, (std::vector<std::string>{"waits for Velero to read the backup from its storage"}));
+}
+
+TEST_F(VeleroTest, ABackupThatIsGoneFromTheStorageTooIsNotWaitedForForEver) {
+  InstallVelero();
+  const absl::Status status =
+      kube_->VeleroRestore({"pre-upgrade", "r2", "r2-3-1"}, nullptr, {std::chrono::hours(1), {}});
+  EXPECT_EQ(ReasonOf(status).code(), v1::VELERO_FAILED);
+  EXPECT_THAT(ReasonOf(status).detail(), HasSubstr("does not know this backup any more"));
+  EXPECT_LE(time_.Steady(), std::chrono::minutes(6));
+  EXPECT_TRUE(api_.Log("POST", kApi).empty()) << "nothing was created";
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include "lab/k3s/eviction.h"
 #include "lab/k3s/readiness.h"
-#include "lab/k3s/velero.h"
 
 namespace k3saga::lab {
 namespace {
@@ -98,21 +97,6 @@ TEST_F(ControllersTest, DaemonSetsIgnoreCordonsAndBudgetsAreKept) {
   const json budget = *objects_.Get(BuiltIn("poddisruptionbudgets"), "default", "web");
   EXPECT_EQ(NumberAt(budget, {"status", "expectedPods"}), 2);
   EXPECT_EQ(NumberAt(budget, {"status", "disruptionsAllowed"}), 1);
-}
-
-TEST_F(ControllersTest, VeleroBringsABackupToItsEnd) {
-  const Resource backups{"velero.io", "v1", "backups", "Backup", true, true};
-  const auto phase = [&] { return TextAt(*objects_.Get(backups, "velero", "b1"), {"status", "phase"}); };
-  ASSERT_TRUE(objects_.Create(backups, {{"metadata", {{"name", "b1"}, {"namespace", "velero"}}}}).ok());
-  Pass(kNow);
-  EXPECT_EQ(phase(), "") << "nobody is there to do it";
-  const Resource locations{"velero.io", "v1", "backupstoragelocations", "BackupStorageLocation", true, true};
-  ASSERT_TRUE(objects_.Create(locations, VeleroStorage("hangs")).ok());
-  for (int i = 0; i < 3; ++i) Pass(kNow);
-  EXPECT_EQ(phase(), "InProgress");
-  ASSERT_TRUE(objects_.Update(locations, VeleroStorage("good")).ok());
-  Pass(kNow);
-  EXPECT_EQ(phase(), "Completed");
 }
 
 TEST_F(ControllersTest, OneLeadsUntilItIsSilent) {

@@ -32,8 +32,8 @@ TEST(RolloutJson, HasTheDocumentedShape) {
   std::vector<std::string> keys;
   for (const auto& item : json.items()) keys.push_back(item.key());
   EXPECT_THAT(keys, testing::ElementsAre("rollout", "kind", "cluster", "from", "to", "state", "reason",
-                                         "holder", "began", "seconds", "past_point_of_no_return", "held",
-                                         "steps", "nodes", "backups"));
+                                         "holder", "began", "seconds", "past_point_of_no_return",
+                                         "lost_since", "held", "steps", "nodes", "backups"));
 }
 
 TEST(NodesJson, CarriesTheFactsOrWhyThereAreNone) {

@@ -69,6 +69,16 @@ TEST(RolloutPage, SaysWhatItWaitsFor) {
   EXPECT_THAT(Page(story), testing::HasSubstr("\n  waits  s1: etcd does not answer\n"));
 }
 
+TEST(Conclusion, NamesWhatADatastoreThatWentBackCost) {
+  Story story;
+  story.TellCompensated();
+  Model model = BuildModel(story.state(), {}, story.now_ms());
+  EXPECT_THAT(PaintAll(Conclusion(model), {}), testing::Not(testing::HasSubstr("Lost")));
+  model.lost_since_ms = Story::kBegan;
+  EXPECT_THAT(PaintAll(Conclusion(model), {}),
+              testing::HasSubstr("\nLost: everything written to the cluster since 2026-01-31 "));
+}
+
 TEST(Conclusion, NothingWhileItRuns) {
   Story story;
   story.TellHalf();
