@@ -72,13 +72,21 @@ absl::StatusOr<etcdserverpb::MemberListResponse> EtcdClient::Members(std::chrono
   return response;
 }
 
-absl::StatusOr<etcdserverpb::MemberAddResponse> EtcdClient::AddMember(const std::string& peer_url) {
+absl::StatusOr<etcdserverpb::MemberAddResponse> EtcdClient::AddLearner(const std::string& peer_url) {
   etcdserverpb::MemberAddRequest request;
   request.add_peerurls(peer_url);
+  request.set_islearner(true);
   etcdserverpb::MemberAddResponse response;
   K3SAGA_RETURN_IF_ERROR(
       Call(*cluster_, &etcdserverpb::Cluster::Stub::MemberAdd, request, response, kStoreDeadline));
   return response;
+}
+
+absl::Status EtcdClient::PromoteMember(uint64_t id) {
+  etcdserverpb::MemberPromoteRequest request;
+  request.set_id(id);
+  etcdserverpb::MemberPromoteResponse response;
+  return Call(*cluster_, &etcdserverpb::Cluster::Stub::MemberPromote, request, response, kStoreDeadline);
 }
 
 absl::StatusOr<etcdserverpb::RangeResponse> EtcdClient::Range(const etcdserverpb::RangeRequest& request,

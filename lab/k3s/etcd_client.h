@@ -23,7 +23,9 @@ class EtcdClient {
 
   absl::StatusOr<etcdserverpb::StatusResponse> Status(std::chrono::milliseconds deadline);
   absl::StatusOr<etcdserverpb::MemberListResponse> Members(std::chrono::milliseconds deadline);
-  absl::StatusOr<etcdserverpb::MemberAddResponse> AddMember(const std::string& peer_url);
+  // As k3s does: without a vote until PromoteMember, so that two that join at once cost no quorum.
+  absl::StatusOr<etcdserverpb::MemberAddResponse> AddLearner(const std::string& peer_url);
+  absl::Status PromoteMember(uint64_t id);
   absl::StatusOr<etcdserverpb::RangeResponse> Range(const etcdserverpb::RangeRequest& request,
                                                     std::chrono::milliseconds deadline);
   absl::StatusOr<etcdserverpb::TxnResponse> Txn(const etcdserverpb::TxnRequest& request,

@@ -34,7 +34,7 @@ absl::StatusOr<std::string> JoinCluster(const Instance& instance, const ServerFi
   EtcdClient client(join_address, files.etcd_ca, files.etcd_client);
   absl::Status last;
   for (int attempt = 0; attempt < kJoinAttempts; ++attempt) {
-    auto added = client.AddMember(PeerUrl(instance));
+    auto added = client.AddLearner(PeerUrl(instance));
     last = added.status();
     // Added by a run of ours that died before etcd was up.
     const bool there = absl::StrContains(last.message(), "Peer URLs already exists");
@@ -61,30 +61,21 @@ std::vector<std::string> EtcdArguments(const Instance& instance, const std::stri
   const std::string listen = instance.LocalAddress() == instance.node.address
                                  ? client_url
                                  : absl::StrCat(client_url, ",https://", instance.LocalAddress(), ":2379");
-  std::vector<std::string> arguments = {kEtcd,
-                                        "--name=" + name,
-                                        "--data-dir=" + EtcdDir(instance).string(),
-                                        "--listen-client-urls=" + listen,
-                                        "--advertise-client-urls=" + client_url,
-                                        "--listen-peer-urls=" + PeerUrl(instance),
-                                        "--initial-advertise-peer-urls=" + PeerUrl(instance),
-                                        "--listen-metrics-urls=http://" + instance.LocalAddress() + ":2381",
-                                        "--client-cert-auth",
-                                        "--trusted-ca-file=" + tls + "/server-ca.crt",
-                                        "--cert-file=" + tls + "/server-client.crt",
-                                        "--key-file=" + tls + "/server-client.key",
-                                        "--peer-client-cert-auth",
-                                        "--peer-trusted-ca-file=" + tls + "/peer-ca.crt",
-                                        "--peer-cert-file=" + tls + "/peer-server-client.crt",
-                                        "--peer-key-file=" + tls + "/peer-server-client.key",
-                                        absl::StrCat("--heartbeat-interval=", kHeartbeatMillis),
-                                        absl::StrCat("--election-timeout=", kElectionMillis),
-                                        "--pre-vote",
-                                        "--auto-compaction-mode=revision",
-                                        "--auto-compaction-retention=5000",
-                                        "--logger=zap",
-                                        "--log-level=warn",
-                                        "--log-outputs=stderr"};
+  std::vector<std::string> arguments = {
+      kEtcd, "--name=" + name, "--data-dir=" + EtcdDir(instance).string(), "--listen-client-urls=" + listen,
+      "--advertise-client-urls=" + client_url, "--listen-peer-urls=" + PeerUrl(instance),
+      "--initial-advertise-peer-urls=" + PeerUrl(instance),
+      "--listen-metrics-urls=http://" + instance.LocalAddress() + ":2381", "--client-cert-auth",
+      "--trusted-ca-file=" + tls + "/server-ca.crt", "--cert-file=" + tls + "/server-client.crt",
+      "--key-file=" + tls + "/server-client.key", "--peer-client-cert-auth",
+      "--peer-trusted-ca-file=" + tls + "/peer-ca.crt", "--peer-cert-file=" + tls + "/peer-server-client.crt",
+      "--peer-key-file=" + tls + "/peer-server-client.key",
+      absl::StrCat("--heartbeat-interval=", kHeartbeatMillis),
+      absl::StrCat("--election-timeout=", kElectionMillis), "--pre-vote",
+      // Members that connected a moment ago may be joined by another one:
+      // k3s waits five seconds. Learners keep the quorum safe without.
+      "--strict-reconfig-check=false", "--auto-compaction-mode=revision", "--auto-compaction-retention=5000",
+      "--logger=zap", "--log-level=warn", "--log-outputs=stderr"};
   if (!initial_cluster.empty()) {
     arguments.push_back("--initial-cluster=" + initial_cluster);
     arguments.push_back(existing ? "--initial-cluster-state=existing" : "--initial-cluster-state=new");
@@ -137,6 +128,11 @@ absl::StatusOr<int> StartMember(const Instance& instance, const ServerFiles& fil
     }
   }
   return Spawn(EtcdArguments(instance, name, cluster, !join_address.empty()), instance);
+}
+
+absl::Status BecomeVoter(const ServerFiles& files, const std::string& join_address, uint64_t member) {
+  EtcdClient client(join_address, files.etcd_ca, files.etcd_client);
+  return client.PromoteMember(member);
 }
 
 absl::Status ResetMember(const Instance& instance, const std::string& snapshot) {

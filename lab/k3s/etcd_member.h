@@ -19,6 +19,9 @@ bool HasMemberData(const Instance& instance);
 absl::StatusOr<int> StartMember(const Instance& instance, const ServerFiles& files,
                                 const std::string& join_address);
 
+// Gives a learner its vote, through the server at `join_address`. It fails while the learner is behind.
+absl::Status BecomeVoter(const ServerFiles& files, const std::string& join_address, uint64_t member);
+
 // The member's name: NODE-<8 hex digits>, kept in DATA/server/db/etcd/name as k3s does.
 absl::StatusOr<std::string> MemberName(const Instance& instance);
 

@@ -27,6 +27,7 @@ constexpr int kApiPort = 6443;
 constexpr int kApiThreads = 16;
 constexpr int64_t kLeaderPatienceMillis = 3000;
 constexpr std::chrono::milliseconds kTick{50};
+constexpr std::chrono::milliseconds kPromotePause{200};
 constexpr std::chrono::milliseconds kControllerTick{500};
 constexpr std::chrono::milliseconds kPeerTick{500};
 constexpr std::chrono::seconds kWordEvery{3};
@@ -195,6 +196,11 @@ absl::Status Server::WaitForEtcd() {
     auto status = etcd_->Status(std::chrono::seconds(1));
     if (status.ok() && status->leader() != 0 && store_->List("/bootstrap/", "", 1).ok())
       return absl::OkStatus();
+    if (status.ok() && status->islearner()) {
+      const std::string through = AddressOf(instance_.options.Text("server"));
+      const absl::Status voter = BecomeVoter(files_, through, status->header().member_id());
+      if (!voter.ok()) std::this_thread::sleep_for(kPromotePause);
+    }
     if (waitpid(etcd_pid, nullptr, WNOHANG) != 0) {
       etcd_pid = 0;
       return absl::InternalError("etcd exited");
