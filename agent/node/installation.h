@@ -49,6 +49,7 @@ struct Installation {
   // The environment.
   std::map<std::string, SourcedVariable> environment;  // what the process gets
   std::string environment_file;                        // the installer's own: <unit file>.env
+  bool environment_file_read = false;                  // by the unit as it runs; a drop-in may leave it out
   std::vector<Variable> installer_variables;           // what stands in it
   std::vector<Variable> unit_variables;  // Environment= of the main file, which an installer drops
 

@@ -144,7 +144,9 @@ absl::Status MendEnvironment(const ConfigurationMeaning& before, const std::stri
   }
   auto meant = [&](const std::vector<Variable>& own) {
     std::map<std::string, std::string> all = others;
-    for (const Variable& variable : own) all[variable.key] = variable.value;
+    if (after.environment_file_read) {
+      for (const Variable& variable : own) all[variable.key] = variable.value;
+    }
     return all == before.environment;
   };
   // The old file itself, comments and all, wherever it still says the same.

@@ -175,6 +175,7 @@ void ReadEnvironment(const Specifiers& specifiers, Installation* node) {
   for (const UnitEntry& entry : node->full_unit.All("Service", "EnvironmentFile")) {
     const bool optional = entry.value[0] == '-';
     const std::string path = ExpandWords({entry.value.substr(optional ? 1 : 0)}, specifiers, node)[0];
+    if (path == node->environment_file) node->environment_file_read = true;
     auto text = ReadFile(path);
     if (!text.ok()) {
       if (absl::IsNotFound(text.status()) && optional) continue;

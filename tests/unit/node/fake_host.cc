@@ -22,23 +22,30 @@ HostPaths PathsIn(const std::string& dir) {
   return paths;
 }
 
+// Asks no other program: it runs some hundred times in a test.
 constexpr char kSystemctl[] = R"(#!/bin/sh
-here=$(dirname "$0")
+here=${0%/*}
 echo "systemctl $*" >>"$here/calls"
 unit=
 for word in "$@"; do
   case "$word" in
     -*) ;;
-    *) unit=$(basename "$word") ;;
+    *) unit=${word##*/} ;;
   esac
 done
 case "$unit" in *.service) ;; *) unit="$unit.service" ;; esac
 case "$1" in
   show)
-    if [ -f "$here/status/$unit" ]; then cat "$here/status/$unit"; else echo LoadState=not-found; fi ;;
+    if [ -f "$here/status/$unit" ]; then
+      while IFS= read -r line; do echo "$line"; done <"$here/status/$unit"
+    else
+      echo LoadState=not-found
+    fi ;;
   is-enabled)
     if [ -f "$here/enabled/$unit" ]; then echo enabled; else echo disabled; exit 1; fi ;;
-  enable) mkdir -p "$here/enabled" && : >"$here/enabled/$unit" ;;
+  enable)
+    [ -d "$here/enabled" ] || mkdir -p "$here/enabled"
+    : >"$here/enabled/$unit" ;;
   disable) rm -f "$here/enabled/$unit" ;;
   reset-failed) echo "Failed to reset failed state of unit $unit: Unit $unit not loaded." >&2; exit 1 ;;
 esac
@@ -56,7 +63,14 @@ echo "leaderelection lost"
 
 }  // namespace
 
-FakeHost::FakeHost() : paths_(PathsIn(dir_.path())), systemd_(MakeSystemd(paths_)), processes_(paths_) {
+FakeHost::FakeHost(Systemctl systemctl) : paths_(PathsIn(dir_.path())), processes_(paths_) {
+  if (systemctl == Systemctl::kDirect) {
+    auto direct = std::make_unique<DirectSystemd>(dir_ / "tools");
+    direct_ = direct.get();
+    systemd_ = std::move(direct);
+  } else {
+    systemd_ = MakeSystemd(paths_);
+  }
   dir_.Write("tools/systemctl", kSystemctl, 0755);
   dir_.Write("tools/systemd-run", kSystemdRun, 0755);
   dir_.Write("tools/journalctl", kJournalctl, 0755);
@@ -108,6 +122,12 @@ void FakeHost::SetStatus(std::string_view unit, std::string_view active_state, u
                           active_state == "active" ? "running" : "dead", "\nMainPID=", main_pid,
                           "\nNRestarts=2\nExecMainStatus=1\nResult=exit-code\nFragmentPath=/x/k3s.service\n"
                           "DropInPaths=/x/a.conf /x/b.conf\nExecMainStartTimestampMonotonic=77\n"));
+  if (direct_ == nullptr) return;
+  UnitStatus status;
+  status.load_state = "loaded";
+  status.active_state = std::string(active_state);
+  status.main_pid = main_pid;
+  direct_->statuses[std::string(unit)] = status;
 }
 
 void FakeHost::SetEnabled(std::string_view unit, bool enabled) {

@@ -9,6 +9,7 @@
 #include "agent/node/process_check.h"
 #include "agent/node/systemd.h"
 #include "tests/unit/common/temp_dir.h"
+#include "tests/unit/node/direct_systemd.h"
 
 namespace k3saga::node {
 
@@ -16,7 +17,9 @@ namespace k3saga::node {
 // are. In all texts "@ROOT@" stands for the root's path.
 class FakeHost {
  public:
-  FakeHost();
+  // How systemd is asked: as on a real node, through systemctl (a script); or directly, which is faster.
+  enum class Systemctl { kScript, kDirect };
+  explicit FakeHost(Systemctl systemctl = Systemctl::kScript);
   ~FakeHost();
 
   std::string Path(std::string_view below_root) const { return JoinPath(paths_.root, below_root); }
@@ -51,6 +54,7 @@ class FakeHost {
   TempDir dir_;
   HostPaths paths_;
   std::unique_ptr<Systemd> systemd_;
+  DirectSystemd* direct_ = nullptr;  // systemd_, where it is one
   ProcessInspector processes_;
   std::vector<pid_t> children_;
 };

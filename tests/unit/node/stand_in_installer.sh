@@ -1,15 +1,41 @@
 # Stands in for install.sh in the node tests: its contract with the caller and its traps, nothing of its downloads.
 # SYSTEMCTL, ROOT and OLD come before this text. Deliberately kept from the original: what is not repeated is lost; unit and
-# environment file are deleted first; words of flags and variables go through the shell's splitting.
+# environment file are deleted first; words of flags and variables go through the shell's splitting. It runs some hundred times
+# in a test, so that it does with the shell's own means what the original asks other programs for. Functions answer in $answer.
 set -e
 set -f
 
 # Before INSTALL_K3S_EXEC is evaluated, everything but quotes, blanks and slashes is taken literally.
-literal() { printf '%s' "$1" | sed 's/[][!#$%&()*;<=>?\_`{|}]/\\&/g'; }
-single_quoted() { printf '%s\n' "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"; }
-all_quoted() { for word in "$@"; do single_quoted "$word"; done; }
+literal() {
+  answer= rest=$1
+  while [ -n "$rest" ]; do
+    after=${rest#?}
+    char=${rest%"$after"}
+    case "$char" in
+      []['!#$%&()*;<=>?\_`{|}']) answer=$answer\\$char ;;
+      *) answer=$answer$char ;;
+    esac
+    rest=$after
+  done
+}
+single_quoted() {
+  answer="'" rest=$1
+  while :; do
+    case "$rest" in
+      *\'*) answer="$answer${rest%%\'*}'\\''" rest=${rest#*\'} ;;
+      *) break ;;
+    esac
+  done
+  answer=$answer$rest\'
+}
 
-eval set -- $(literal "${INSTALL_K3S_EXEC}") $(all_quoted "$@")
+literal "${INSTALL_K3S_EXEC}"
+words=$answer
+for word in "$@"; do
+  single_quoted "$word"
+  words="$words $answer"
+done
+eval set -- $words
 
 case "$1" in
   -*|'')
@@ -36,22 +62,26 @@ printf '#!/bin/sh\n# %s\n' "killall" >"$bin/k3s-killall.sh"
 printf '#!/bin/sh\n# %s\n' "$name" >"$bin/$name-uninstall.sh"
 
 rm -f "$unit" "$unit.env"
-if [ -n "$(find "$bin" -name die-after-delete)" ]; then kill -KILL $$; fi
+if [ -e "$bin/die-after-delete" ]; then kill -KILL $$; fi
 
-flags=$(for word in "$@"; do printf '\t%s \\\n' "$(single_quoted "$word")"; done)
+newline='
+'
+flags=
+for word in "$@"; do
+  single_quoted "$word"
+  flags="$flags	$answer \\$newline"
+done
+flags=${flags%"$newline"}
 if [ "$OLD" = true ]; then
   umask 0377
-  env | grep '^K3S_' >"$unit.env" || true
+  env | grep -E '^(K3S_|([nN][oO]|[hH][tT][tT][pP][sS]?)_[pP][rR][oO][xX][yY])' >"$unit.env" || true
   umask 0022
-  chmod 0600 "$unit.env"
-  env | grep -iE '^(NO|HTTP|HTTPS)_PROXY' >>"$unit.env" || true
-  chmod 0400 "$unit.env"
   files="EnvironmentFile=$unit.env"
 else
-  : >"$unit.env"
-  chmod 0600 "$unit.env"
-  sh -c export | while read word rest; do echo $rest; done | grep -E '^(K3S|CONTAINERD)_' >"$unit.env" || true
-  sh -c export | while read word rest; do echo $rest; done | grep -iE '^(NO|HTTP|HTTPS)_PROXY' >>"$unit.env" || true
+  umask 0177
+  sh -c export | while read word rest; do echo $rest; done |
+    grep -E '^((K3S|CONTAINERD)_|([nN][oO]|[hH][tT][tT][pP][sS]?)_[pP][rR][oO][xX][yY])' >"$unit.env" || true
+  umask 0022
   files="EnvironmentFile=-$ROOT/etc/default/%N
 EnvironmentFile=-$ROOT/etc/sysconfig/%N
 EnvironmentFile=-$unit.env"

@@ -19,6 +19,7 @@ struct WildNode {
 
   std::string name;
   std::vector<File> files;
+  std::string binary = "usr/local/bin/k3s";  // where one stands, below the root
   bool enabled = true;
   bool with_links = true;  // kubectl, crictl and ctr stand beside the binary
 

@@ -16,13 +16,10 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
  protected:
   void SetUp() override {
     const WildNode& node = GetParam();
-    host_.WriteBinary("usr/local/bin/k3s", "v1.31.4+k3s1");
-    host_.WriteBinary("opt/k3s/bin/k3s", "v1.31.4+k3s1");
+    host_.WriteBinary(node.binary, "v1.31.4+k3s1");
     if (node.with_links) {
-      for (const char* folder : {"usr/local/bin/", "opt/k3s/bin/"}) {
-        for (const char* tool : {"kubectl", "crictl", "ctr"}) {
-          ASSERT_EQ(symlink("k3s", host_.Path(std::string(folder) + tool).c_str()), 0);
-        }
+      for (const char* tool : {"kubectl", "crictl", "ctr"}) {
+        ASSERT_EQ(symlink("k3s", host_.Path(JoinPath(DirName(node.binary), tool)).c_str()), 0);
       }
     }
     for (const WildNode::File& file : node.files) host_.Write(file.path, file.text, 0600);
@@ -37,7 +34,7 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
     return variables;
   }
 
-  FakeHost host_;
+  FakeHost host_{FakeHost::Systemctl::kDirect};
 };
 
 std::string Problems(const Installation& node) {
