@@ -9,4 +9,8 @@ namespace k3saga {
 // know.
 inline constexpr uint32_t kProtocol = 1;
 
+// What is promised (docs/install.md): a coordinator works with agents of its own protocol, of the one before,
+// and of later ones. Nothing was released before 1.
+inline constexpr uint32_t kOldestProtocol = kProtocol > 1 ? kProtocol - 1 : 1;
+
 }  // namespace k3saga

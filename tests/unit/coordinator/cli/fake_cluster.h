@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "common/protocol.h"
+#include "common/reason.h"
 #include "common/tls/credentials.h"
 #include "k3saga/v1/agent.grpc.pb.h"
 
@@ -62,6 +64,20 @@ class FakeCluster {
   void HoldInstall(const std::string& node) { held_ = node; }
   void Release() { release_ = true; }
   bool installing() const { return installing_; }
+  // This node's agent speaks another protocol than ours.
+  void SetProtocol(const std::string& node, uint32_t protocol) {
+    std::lock_guard lock(mutex_);
+    protocols_[node] = protocol;
+  }
+  // This node's agent is too old to know that verb.
+  void Forget(const std::string& node, v1::OperationSpec::VerbCase verb) {
+    std::lock_guard lock(mutex_);
+    forgotten_[node] = verb;
+  }
+  void Remember(const std::string& node) {
+    std::lock_guard lock(mutex_);
+    forgotten_.erase(node);
+  }
 
   std::map<std::string, std::string> Versions() {
     std::lock_guard lock(mutex_);
@@ -126,7 +142,8 @@ class FakeCluster {
     std::lock_guard lock(mutex_);
     facts->set_name(node.name);
     facts->set_agent_version("0.1.0");
-    facts->set_protocol(1);
+    const auto protocol = protocols_.find(node.name);
+    facts->set_protocol(protocol == protocols_.end() ? kProtocol : protocol->second);
     facts->set_journal_id("journal-" + node.name);
     v1::K3sFacts& k3s = *facts->mutable_k3s();
     k3s.set_distribution("k3s");
@@ -188,6 +205,15 @@ class FakeCluster {
 
   void Do(const Node& node, const v1::OperationSpec& spec, v1::Outcome* outcome) {
     std::lock_guard lock(mutex_);
+    if (const auto unknown = forgotten_.find(node.name);
+        unknown != forgotten_.end() && unknown->second == spec.verb_case()) {
+      // As operations::Judge answers a spec whose verb it cannot see.
+      outcome->set_code(v1::Outcome::REFUSED);
+      *outcome->mutable_reason() =
+          MakeReason(v1::UNKNOWN_ACTION, node.name, "this agent does not know the operation's verb",
+                     "upgrade k3saga-agent on this node");
+      return;
+    }
     outcome->set_code(v1::Outcome::SUCCEEDED);
     switch (spec.verb_case()) {
       case v1::OperationSpec::kInstall:
@@ -237,6 +263,8 @@ class FakeCluster {
   std::map<std::string, int> installs_;
   std::map<std::string, std::string> cordoned_;
   std::set<std::string> failing_;
+  std::map<std::string, uint32_t> protocols_;
+  std::map<std::string, v1::OperationSpec::VerbCase> forgotten_;
   uint64_t leader_ = 101;
   std::string held_;
   std::atomic<bool> release_{false};

@@ -1,6 +1,5 @@
 // Whole rollouts by the real program, against agents that do as they are told: exit codes, output,
 // interruption.
-#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 #include <signal.h>
 
@@ -9,8 +8,7 @@
 #include "common/host/files.h"
 #include "tests/support/child_process.h"
 #include "tests/support/eventually.h"
-#include "tests/unit/coordinator/cli/fake_cluster.h"
-#include "tests/unit/coordinator/cli/terminal_workspace.h"
+#include "tests/unit/coordinator/cli/served_cluster.h"
 
 namespace k3saga::cli {
 namespace {
@@ -24,37 +22,12 @@ using ::testing::Pair;
 constexpr char kTo[] = "v1.32.0+k3s1";
 constexpr std::chrono::seconds kLong{60};
 
-class Upgrade : public TerminalWorkspace {
+class Upgrade : public ServedCluster {
  protected:
-  void SetUp() override {
-    Workspace::SetUp();
-    // The authority first: the agents' certificates come from it, and their ports go into the cluster file.
-    ASSERT_EQ(K3saga({"init", "--name", "shop-12"}).exit_code, 0);
-    auto authority = tls::LoadAuthority(At("identity/ca.crt"), At("identity/ca.key"));
-    ASSERT_TRUE(authority.ok()) << authority.status();
-    cluster_.Serve(*authority);
-    ASSERT_TRUE(RemoveFileDurably(At("cluster.yaml")).ok());
-    std::vector<std::string> nodes;
-    for (const auto& [name, port] : cluster_.Ports()) {
-      nodes.push_back(absl::StrCat(name, name.front() == 's' ? "=server" : "=worker", "@127.0.0.1:", port));
-    }
-    Init(nodes);
-    auto text = ReadFile(At("cluster.yaml"));
-    ASSERT_TRUE(text.ok());
-    ASSERT_TRUE(WriteFileDurably(
-                    At("cluster.yaml"),
-                    absl::StrReplaceAll(
-                        *text, {{"settle_time: 15s", "settle_time: 0s"},
-                                {"source: https://github.com/k3s-io/k3s/releases", "source: /srv/releases"}}))
-                    .ok());
-  }
-
   k3saga::testing::ChildProcess Start(std::vector<std::string> arguments, const std::string& log) {
     arguments.insert(arguments.begin(), {K3SAGA_PROGRAM, "-f", At("cluster.yaml")});
     return k3saga::testing::ChildProcess(arguments, At(log), Environment());
   }
-
-  FakeCluster cluster_{3, 2};
 };
 
 const std::vector<std::string> kThreeHops = {"--via", "v1.32.9+k3s1", "--via", "v1.33.5+k3s1"};
