@@ -1,205 +1,16 @@
-// The agent's service over real mutual TLS on the loopback, with effects that do nothing.
+// What the agent's service answers.
 #include "agent/service/service.h"
 
-#include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
-
-#include <ctime>
-#include <fstream>
-#include <map>
-
-#include "common/host/files.h"
 #include "common/reason.h"
-#include "common/tls/certificate.h"
-#include "common/tls/credentials.h"
-#include "tests/unit/operations/fakes.h"
-#include "tests/unit/operations/testing.h"
+#include "tests/unit/service/served_agent.h"
 
 namespace k3saga::service {
 namespace {
 
-using operations::FakeEffects;
 using operations::Gate;
 using operations::MakeAuthority;
 using operations::MakeId;
 using operations::Phase;
-
-class FakeReader final : public Reader {
- public:
-  v1::NodeFacts Facts(const v1::GetFactsRequest&) override {
-    v1::NodeFacts facts;
-    facts.set_name("s1");
-    return facts;
-  }
-  v1::ServerProof Prove(const v1::ProbeRequest&) override {
-    v1::ServerProof proof;
-    proof.set_node("s1");
-    proof.set_reachable(true);
-    return proof;
-  }
-};
-
-class FakeTransfers final : public Transfers {
- public:
-  explicit FakeTransfers(std::string folder) : folder_(std::move(folder)) {}
-
-  absl::StatusOr<v1::BeginUploadReply> BeginUpload(std::string_view sha256, uint64_t bytes) override {
-    v1::BeginUploadReply reply;
-    reply.set_offset(incoming[std::string(sha256)].size());
-    announced_[std::string(sha256)] = bytes;
-    return reply;
-  }
-  absl::Status Append(std::string_view sha256, uint64_t offset, std::string_view data) override {
-    std::string& content = incoming[std::string(sha256)];
-    if (offset != content.size()) return absl::OutOfRangeError("a hole");
-    content.append(data);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<uint64_t> FinishUpload(std::string_view sha256, std::string_view version,
-                                        std::string_view file_name) override {
-    const std::string& content = incoming[std::string(sha256)];
-    if (content.size() < announced_[std::string(sha256)]) return absl::UnavailableError("not all came");
-    if (Sha256Of(content) != sha256) return absl::DataLossError("damaged");
-    named[std::string(version) + "/" + std::string(file_name)] = content;
-    return content.size();
-  }
-  absl::StatusOr<std::string> BackupFile(std::string_view backup_id, std::string_view file_name) override {
-    if (backup_id != "b1") return absl::NotFoundError("no such backup");
-    return folder_ + "/" + std::string(file_name);
-  }
-
-  absl::StatusOr<v1::VerifyBackupReply> VerifyBackup(std::string_view backup_id) override {
-    if (backup_id != "b1") return absl::NotFoundError("no such backup");
-    v1::VerifyBackupReply reply;
-    reply.set_problem("token is damaged");
-    return reply;
-  }
-
-  std::map<std::string, std::string> incoming, named;
-
- private:
-  const std::string folder_;
-  std::map<std::string, uint64_t> announced_;
-};
-
-class FakeReplacing final : public Replacing {
- public:
-  v1::ReplaceAgentReply Replace(const v1::ReplaceAgentRequest& request) override {
-    v1::ReplaceAgentReply reply;
-    reply.set_state(v1::ReplaceAgentReply::RUNNING);
-    reply.set_to_version(request.attempt());
-    return reply;
-  }
-};
-
-class NoLauncher final : public operations::Launcher {
- public:
-  absl::Status Launch(const v1::OperationId&, bool) override { return absl::OkStatus(); }
-  absl::StatusOr<bool> Running() override { return true; }
-};
-
-class ServiceTest : public ::testing::Test {
- protected:
-  ServiceTest()
-      : authority_(*tls::CreateAuthority("shop", time(nullptr), 1)),
-        journal_(*operations::Journal::Open(folder_ / "journal.db", {}, &clock_)) {
-    operations::Supervisor::Parts parts;
-    parts.journal = journal_.get();
-    parts.effects = &effects_;
-    parts.launcher = &launcher_;
-    parts.clock = &clock_;
-    parts.pauser = &pauser_;
-    parts.boot_id = "boot-1";
-    supervisor_ = std::make_unique<operations::Supervisor>(std::move(parts));
-    service_ = std::make_unique<AgentService>(AgentService::Parts{
-        "shop", journal_.get(), supervisor_.get(), &reader_, &transfers_, &replacing_, &pool_});
-    grpc::ServerBuilder builder;
-    ConfigureServer(builder);
-    const tls::Peer self{"shop", tls::PeerRole::kAgent, "s1"};
-    builder.AddListeningPort("127.0.0.1:0", tls::MakeServerCredentials(IdentityOf(authority_, self)), &port_);
-    builder.RegisterService(service_.get());
-    server_ = builder.BuildAndStart();
-    stub_ = StubFor(IdentityOf(authority_, {"shop", tls::PeerRole::kCoordinator, "ada"}));
-  }
-  ~ServiceTest() override {
-    supervisor_->Shutdown(std::chrono::seconds(20));
-    server_->Shutdown();
-    server_->Wait();
-  }
-
-  static tls::Identity IdentityOf(const tls::CertificateAndKey& authority, const tls::Peer& peer) {
-    const tls::CertificateAndKey issued = *tls::Issue(authority, peer, time(nullptr), 1);
-    return {authority.certificate_pem, issued.certificate_pem, issued.key_pem, peer, 0};
-  }
-  std::unique_ptr<v1::Agent::Stub> StubFor(const tls::Identity& identity) {
-    return v1::Agent::NewStub(tls::MakeAgentChannel("ipv4:127.0.0.1:" + std::to_string(port_), "s1",
-                                                    tls::MakeChannelCredentials(identity)));
-  }
-  static std::unique_ptr<grpc::ClientContext> Context() {
-    auto context = std::make_unique<grpc::ClientContext>();
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    return context;
-  }
-
-  static v1::RunRequest Cordon(uint64_t sequence, const v1::Authority& authority = MakeAuthority()) {
-    v1::RunRequest request;
-    *request.mutable_id() = MakeId(sequence, authority.rollout());
-    *request.mutable_authority() = authority;
-    request.mutable_spec()->mutable_cordon()->set_node("w1");
-    return request;
-  }
-
-  struct Heard {
-    std::vector<std::string> kinds;  // "accepted", "known", "progress", "outcome"
-    v1::Outcome outcome;
-    grpc::Status status;
-  };
-  Heard Run(const v1::RunRequest& request) {
-    Heard heard;
-    auto context = Context();
-    auto stream = stub_->Run(context.get(), request);
-    v1::RunReply reply;
-    while (stream->Read(&reply)) {
-      if (reply.has_accepted()) heard.kinds.emplace_back(reply.accepted().known() ? "known" : "accepted");
-      if (reply.has_progress() && heard.kinds.back() != "progress") heard.kinds.emplace_back("progress");
-      if (reply.has_outcome()) {
-        heard.kinds.emplace_back("outcome");
-        heard.outcome = reply.outcome();
-      }
-    }
-    heard.status = stream->Finish();
-    return heard;
-  }
-
-  operations::TempFolder folder_;
-  SystemClock clock_;
-  SystemPauser pauser_;
-  FakeEffects effects_;
-  NoLauncher launcher_;
-  FakeReader reader_;
-  FakeTransfers transfers_{folder_.path()};
-  FakeReplacing replacing_;
-  operations::WorkerPool pool_{8};
-  const tls::CertificateAndKey authority_;
-  std::unique_ptr<operations::Journal> journal_;
-  std::unique_ptr<operations::Supervisor> supervisor_;
-  std::unique_ptr<AgentService> service_;
-  std::unique_ptr<grpc::Server> server_;
-  int port_ = 0;
-  std::unique_ptr<v1::Agent::Stub> stub_;
-};
-
-TEST_F(ServiceTest, VerifiesABackupWhereItLies) {
-  v1::VerifyBackupRequest request;
-  request.set_id("b1");
-  v1::VerifyBackupReply reply;
-  ASSERT_TRUE(stub_->VerifyBackup(Context().get(), request, &reply).ok());
-  EXPECT_FALSE(reply.sound());
-  EXPECT_EQ(reply.problem(), "token is damaged");
-  request.set_id("b2");
-  EXPECT_EQ(stub_->VerifyBackup(Context().get(), request, &reply).error_code(), grpc::StatusCode::NOT_FOUND);
-}
 
 TEST_F(ServiceTest, RunsAnOperationToItsOutcome) {
   const Heard heard = Run(Cordon(1));
@@ -340,42 +151,6 @@ TEST_F(ServiceTest, ProbesAreFencedWhenTheyShowAnAuthority) {
   EXPECT_EQ(stub_->Probe(Context().get(), probe, &proof).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
 }
 
-TEST_F(ServiceTest, AnUploadIsResumedWhereItBroke) {
-  const std::string content = std::string(300'000, 'k') + "3s";
-  const std::string sha256 = Sha256Of(content);
-  v1::BeginUploadRequest begin;
-  begin.set_sha256(sha256);
-  begin.set_bytes(content.size());
-  v1::BeginUploadReply begun;
-  ASSERT_TRUE(stub_->BeginUpload(Context().get(), begin, &begun).ok());
-  EXPECT_EQ(begun.offset(), 0u);
-
-  const auto send = [&](uint64_t from, uint64_t to, v1::UploadReply* reply) {
-    auto context = Context();
-    auto stream = stub_->Upload(context.get(), reply);
-    v1::UploadChunk chunk;
-    *chunk.mutable_authority() = MakeAuthority();
-    chunk.set_sha256(sha256);
-    chunk.set_release_version("v1.32.0+k3s1");
-    chunk.set_file_name("k3s");
-    for (uint64_t offset = from; offset < to; offset += 100'000) {
-      chunk.set_offset(offset);
-      chunk.set_data(content.substr(offset, std::min<uint64_t>(100'000, to - offset)));
-      stream->Write(chunk);
-      chunk.Clear();
-    }
-    stream->WritesDone();
-    return stream->Finish();
-  };
-  v1::UploadReply reply;
-  EXPECT_EQ(send(0, 200'000, &reply).error_code(), grpc::StatusCode::UNAVAILABLE);
-  ASSERT_TRUE(stub_->BeginUpload(Context().get(), begin, &begun).ok());
-  EXPECT_EQ(begun.offset(), 200'000u);
-  EXPECT_TRUE(send(200'000, content.size(), &reply).ok());
-  EXPECT_EQ(reply.bytes(), content.size());
-  EXPECT_EQ(transfers_.named["v1.32.0+k3s1/k3s"], content);
-}
-
 TEST_F(ServiceTest, AnotherAgentNeedsNoClaim) {
   v1::BeginUploadRequest begin;
   begin.set_sha256(Sha256Of("new"));
@@ -402,36 +177,6 @@ TEST_F(ServiceTest, AnotherAgentNeedsNoClaim) {
   v1::ReplaceAgentReply reply;
   ASSERT_TRUE(stub_->ReplaceAgent(Context().get(), request, &reply).ok());
   EXPECT_EQ(reply.state(), v1::ReplaceAgentReply::RUNNING);
-}
-
-TEST_F(ServiceTest, ADownloadStartsAtItsOffset) {
-  const std::string content(300'000, 'x');
-  std::ofstream(folder_ / "etcd") << content << "end";
-  std::ofstream(folder_ / "empty").flush();
-  const auto read = [&](const std::string& id, const std::string& name, uint64_t offset, std::string* data) {
-    v1::DownloadRequest request;
-    request.set_backup_id(id);
-    request.set_file_name(name);
-    request.set_offset(offset);
-    auto context = Context();
-    auto stream = stub_->Download(context.get(), request);
-    v1::DownloadChunk chunk;
-    uint64_t total = 0;
-    while (stream->Read(&chunk)) {
-      data->append(chunk.data());
-      total = chunk.total_bytes();
-    }
-    return std::pair(stream->Finish().error_code(), total);
-  };
-  std::string data;
-  EXPECT_EQ(read("b1", "etcd", 0, &data), std::pair(grpc::StatusCode::OK, uint64_t{300'003}));
-  EXPECT_EQ(data, content + "end");
-  data.clear();
-  EXPECT_EQ(read("b1", "etcd", 300'000, &data).first, grpc::StatusCode::OK);
-  EXPECT_EQ(data, "end");
-  EXPECT_EQ(read("b1", "empty", 0, &data).first, grpc::StatusCode::OK);
-  EXPECT_EQ(read("b1", "etcd", 400'000, &data).first, grpc::StatusCode::OUT_OF_RANGE);
-  EXPECT_EQ(read("b2", "etcd", 0, &data).first, grpc::StatusCode::NOT_FOUND);
 }
 
 // Calls every method of the service as `stub`; returns the codes that came back.
