@@ -65,9 +65,9 @@ std::string ShownArguments(const std::vector<std::string>& arguments) {
     if (absl::StartsWith(word, "-") && equals != std::string::npos) {
       shown.push_back(word.substr(0, equals + 1) +
                       MaskValue(word.substr(0, equals), word.substr(equals + 1)));
-    } else if (i > 0 && absl::StartsWith(arguments[i - 1], "-") && IsSecretName(arguments[i - 1]) &&
+    } else if (i > 0 && absl::StartsWith(arguments[i - 1], "-") && !absl::StartsWith(word, "-") &&
                arguments[i - 1].find('=') == std::string::npos) {
-      shown.emplace_back("***");
+      shown.push_back(MaskValue(arguments[i - 1], word));
     } else {
       shown.push_back(MaskUrl(word));
     }

@@ -20,7 +20,7 @@ v1::K3sFacts ToFacts(const Installation& node) {
     out->set_key(setting.name);
     out->set_value(MaskValue(setting.name, setting.value));
     out->set_source(setting.source);
-    out->set_secret(IsSecretName(setting.name));
+    out->set_secret(IsSecretName(setting.name) || !SecretIn(setting.name, setting.value).empty());
   }
   facts.set_datastore(node.datastore);
   facts.set_runs_etcd(node.runs_etcd);

@@ -127,11 +127,11 @@ absl::StatusOr<InstallerCall> PlanInstaller(const Installation& node, std::strin
   for (const Variable& variable : node.unit_variables) variables[variable.key] = variable.value;
   for (const Variable& variable : node.installer_variables) variables[variable.key] = variable.value;
   for (const auto& [key, value] : variables) {
-    if (IsSecretName(key)) call.secrets.Add(value);
+    call.secrets.Add(SecretIn(key, value));
     if (CarriedByInstaller(key)) pass(key, value);
   }
   for (const Flag& flag : ParseFlags(node.raw_arguments, "")) {
-    if (IsSecretName(flag.name)) call.secrets.Add(flag.value);
+    call.secrets.Add(SecretIn(flag.name, flag.value));
   }
   return call;
 }

@@ -104,7 +104,7 @@ absl::StatusOr<ResetCall> PlanReset(const Installation& node, std::string_view s
 
   call.environment = PlainEnvironment();
   for (const auto& [key, variable] : node.environment) {
-    if (IsSecretName(key)) call.secrets.Add(variable.value);
+    call.secrets.Add(SecretIn(key, variable.value));
     const auto flag = FlagOfVariable(key);
     if (key == "PATH" || (flag && KeptFromReset(*flag))) continue;
     call.environment.push_back(absl::StrCat(key, "=", variable.value));
@@ -120,11 +120,11 @@ absl::StatusOr<ResetCall> PlanReset(const Installation& node, std::string_view s
   K3SAGA_ASSIGN_OR_RETURN(const std::vector<Flag> flags, ReadConfigFiles(node.config_file));
   json config = json::object();
   for (const Flag& flag : flags) {
-    if (IsSecretName(flag.name)) call.secrets.Add(flag.value);
+    call.secrets.Add(SecretIn(flag.name, flag.value));
     if (!KeptFromReset(flag.name)) config[flag.name].push_back(flag.value);
   }
   for (const Flag& flag : ParseFlags(node.arguments, "")) {
-    if (IsSecretName(flag.name)) call.secrets.Add(flag.value);
+    call.secrets.Add(SecretIn(flag.name, flag.value));
   }
   call.config_file = std::string(config_file);
   call.config = config.dump(2) + "\n";

@@ -26,9 +26,9 @@ std::string Canonical(std::string_view name) {
 bool IsSecretName(std::string_view name) {
   const std::string canonical = Canonical(name);
   if (absl::EndsWith(canonical, "-file") || absl::EndsWith(canonical, "-keyfile")) return false;
-  if (canonical == "t" || canonical == "cluster-secret" || canonical == "datastore-endpoint") return true;
-  for (const char* word : {"token", "password", "secret-key", "access-key", "session-token",
-                           "secret-access-key", "vpn-auth", "credential"}) {
+  if (canonical == "t" || canonical == "datastore-endpoint") return true;
+  for (const char* word : {"token", "password", "passwd", "passphrase", "secret", "secret-key", "access-key",
+                           "api-key", "private-key", "vpn-auth", "credential"}) {
     if (absl::EndsWith(canonical, word)) return true;
   }
   return false;
@@ -45,9 +45,18 @@ std::string MaskUrl(std::string_view url) {
   return std::string(url.substr(0, begin)) + std::string(kMask) + std::string(url.substr(at));
 }
 
+std::string_view SecretIn(std::string_view name, std::string_view value) {
+  if (IsSecretName(name)) return value;
+  // Flags of the programs inside of k3s: "kube-apiserver-arg", "kubelet-arg", "etcd-arg".
+  if (!absl::EndsWith(Canonical(name), "-arg")) return "";
+  const size_t equals = value.find('=');
+  return equals == std::string_view::npos ? "" : SecretIn(value.substr(0, equals), value.substr(equals + 1));
+}
+
 std::string MaskValue(std::string_view name, std::string_view value) {
-  if (value.empty()) return "";
-  return IsSecretName(name) ? std::string(kMask) : MaskUrl(value);
+  const std::string_view secret = SecretIn(name, value);
+  if (secret.empty()) return MaskUrl(value);
+  return std::string(value.substr(0, value.size() - secret.size())) + std::string(kMask);
 }
 
 void SecretMask::Add(std::string_view secret) {

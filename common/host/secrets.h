@@ -11,10 +11,14 @@ namespace k3saga {
 // secrets.
 bool IsSecretName(std::string_view name);
 
+// The part of a value that is secret, by the name it stands behind: all of a token's, and what follows the
+// inner name in "--kube-apiserver-arg oidc-client-secret=...". "" when nothing of it is.
+std::string_view SecretIn(std::string_view name, std::string_view value);
+
 // "https://user:password@host/path" becomes "https://***@host/path"; anything else comes back as it was.
 std::string MaskUrl(std::string_view url);
 
-// What may be shown of a value: "***" where the name says so, else with passwords in URLs masked.
+// What may be shown of a value: "***" for what is secret in it, else with passwords in URLs masked.
 std::string MaskValue(std::string_view name, std::string_view value);
 
 // Removes known secrets from text that others wrote (output of programs) before it is logged or reported.

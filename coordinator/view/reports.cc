@@ -141,10 +141,11 @@ std::vector<Line> NodePage(const NodeAnswer& answer) {
   }
   const v1::NodeFacts& facts = *answer.facts;
   std::vector<Line> rows;
-  AppendRow(&rows, "system",
-            absl::StrCat(facts.operating_system(), ", ", facts.architecture(), ", kernel ", facts.kernel(),
-                         ", cgroup v", facts.cgroup_version()));
-  AppendRow(&rows, "agent", facts.agent_version());
+  AppendRow(
+      &rows, "system",
+      absl::StrCat(facts.operating_system(), facts.operating_system().empty() ? "" : ", ",
+                   facts.architecture(), ", kernel ", facts.kernel(), ", cgroup v", facts.cgroup_version()));
+  AppendRow(&rows, "agent", absl::StrCat(facts.agent_version(), " (protocol ", facts.protocol(), ")"));
   AppendK3s(facts.k3s(), &rows);
   if (facts.has_etcd()) {
     AppendRow(&rows, "etcd",

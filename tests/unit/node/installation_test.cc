@@ -182,5 +182,17 @@ TEST(Installation, TheNewInstallerReadsAFileThatTheOldUnitDidNot) {
             std::vector<std::string>{"variable K3S_NODE_NAME is new (forgotten)"});
 }
 
+TEST(Compare, ShowsArgumentsWithoutTheirSecrets) {
+  ConfigurationMeaning before;
+  before.arguments = {"--token", "K10secret", "--kube-apiserver-arg", "oidc-client-secret=hush", "--debug"};
+  ConfigurationMeaning after;
+  after.arguments = {"--token=K10secret", "--node-name", "s1"};
+  const std::vector<std::string> differences = CompareMeaning(before, after);
+  ASSERT_EQ(differences.size(), 1u);
+  EXPECT_EQ(differences[0],
+            "arguments changed from \"--token *** --kube-apiserver-arg oidc-client-secret=*** --debug\" to "
+            "\"--token=*** --node-name s1\"");
+}
+
 }  // namespace
 }  // namespace k3saga::node

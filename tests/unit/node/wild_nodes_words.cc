@@ -11,6 +11,10 @@ void AddDifficultWords(std::vector<WildNode>* nodes) {
   nodes->push_back(
       Server("SeveralBlanksInAFlag", {R"('--node-label=note=a\x20 \x20b')"}, {"--node-label=note=a   b"}));
   nodes->push_back(Server("TabInAFlag", {R"("--node-label=note=a\tb")"}, {"--node-label=note=a\tb"}));
+  nodes->push_back(Server("SecretInsideOfAFlag",
+                          {"'--kube-apiserver-arg=oidc-client-secret=hush'", "'--kubelet-arg=v=2'"},
+                          {"--kube-apiserver-arg=oidc-client-secret=hush", "--kubelet-arg=v=2"}));
+  nodes->back().facts = {{"--kube-apiserver-arg", "oidc-client-secret=***"}, {"--kubelet-arg", "v=2"}};
   nodes->push_back(
       Server("SingleQuoteInAFlag", {R"('--node-label=who=it'\''s')"}, {"--node-label=who=it's"}));
   nodes->push_back(Server("DoubleQuotesInAFlag", {R"('--kube-apiserver-arg=x="y z"')"},
