@@ -1,5 +1,5 @@
-// Where a release comes from when nobody put it on the nodes: a channel that names the version, and a mirror
-// of the release page whose connection breaks.
+// Where a release comes from when nobody put it on the nodes: a channel that names the version, a mirror of
+// the release page whose connection breaks, the coordinator's own machine.
 
 #include <absl/strings/str_cat.h>
 #include <httplib.h>
@@ -91,19 +91,38 @@ class Mirror {
   int resumed_ = 0;  // mutex_
 };
 
+// `source`, and more lines of the section behind it.
+void SetSource(const LabCluster& lab, const std::string& source) {
+  const std::string path = lab.Path("cluster.yaml");
+  auto text = ReadFile(path);
+  ASSERT_TRUE(text.ok()) << text.status();
+  const size_t begin = text->find("\n  source: ");
+  ASSERT_NE(begin, std::string::npos) << *text;
+  text->replace(begin, text->find('\n', begin + 1) - begin, absl::StrCat("\n  source: ", source));
+  ASSERT_TRUE(WriteFileDurably(path, *text, {.mode = 0644}).ok());
+}
+
+// Puts an archive of images beside the release's binary; returns its name.
+std::string AddImages(const LabCluster& lab, const std::string& folder) {
+  for (const char* architecture : {"amd64", "arm64"}) {
+    const std::string checksums = JoinPath(folder, absl::StrCat("sha256sum-", architecture, ".txt"));
+    auto text = ReadFile(checksums);
+    if (!text.ok()) continue;
+    const std::string name = absl::StrCat("k3s-airgap-images-", architecture, ".tar.zst");
+    EXPECT_TRUE(WriteFileDurably(JoinPath(folder, name), "new images").ok());
+    EXPECT_TRUE(
+        WriteFileDurably(checksums, absl::StrCat(*text, Sha256Of("new images"), "  ", name, "\n")).ok());
+    return name;
+  }
+  ADD_FAILURE() << "no checksums in " << folder << " of " << lab.dir();
+  return "";
+}
+
 TEST(Release, OfAChannelComesFromAMirrorThatBreaksOff) {
   auto lab = LabCluster::Up({.servers = 1, .workers = 1});
   ASSERT_TRUE(lab.ok()) << lab.status();
   Mirror mirror((*lab)->Path("releases"));
-  auto text = ReadFile((*lab)->Path("cluster.yaml"));
-  ASSERT_TRUE(text.ok());
-  const size_t source = text->find("\n  source: ");
-  ASSERT_NE(source, std::string::npos) << *text;
-  const size_t end = text->find('\n', source + 1);
-  text->replace(
-      source, end - source,
-      absl::StrCat("\n  source: ", mirror.url(), "/releases\n  channel_server: ", mirror.url(), "/channels"));
-  ASSERT_TRUE(WriteFileDurably((*lab)->Path("cluster.yaml"), *text, {.mode = 0644}).ok());
+  SetSource(**lab, absl::StrCat(mirror.url(), "/releases\n  channel_server: ", mirror.url(), "/channels"));
 
   const auto unknown = (*lab)->K3saga({"upgrade", "--to", "nightly", "--yes", "--allow-outage"});
   EXPECT_EQ(unknown.exit_code, 2) << unknown.out << unknown.err;
@@ -115,6 +134,37 @@ TEST(Release, OfAChannelComesFromAMirrorThatBreaksOff) {
   EXPECT_EQ(mirror.asked_for_channel(), 1);
   EXPECT_EQ(mirror.broken(), 2);
   EXPECT_EQ(mirror.resumed(), 2) << "what was there already was not fetched again";
+}
+
+// Nodes without internet: binary, images and installer lie on the coordinator's machine alone.
+TEST(Release, OfTheCoordinatorReachesNodesWithoutInternet) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 1});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  const std::string cache = (*lab)->Path("cache");
+  const std::string installer = (*lab)->Path("moved-install.sh");
+  ASSERT_TRUE(RenameDurably((*lab)->Path("releases"), cache).ok());
+  ASSERT_TRUE(RenameDurably((*lab)->Path("install.sh"), installer).ok());
+  const std::string images = AddImages(**lab, JoinPath(cache, kNew));
+  SetSource(**lab, absl::StrCat("coordinator:", cache, "\n  images: true"));
+  auto text = ReadFile((*lab)->Path("cluster.yaml"));
+  ASSERT_TRUE(text.ok());
+  const size_t begin = text->find("\n  installer: ");
+  ASSERT_NE(begin, std::string::npos);
+  text->replace(begin, text->find('\n', begin + 1) - begin,
+                absl::StrCat("\n  installer: coordinator:", installer));
+  ASSERT_TRUE(WriteFileDurably((*lab)->Path("cluster.yaml"), *text, {.mode = 0644}).ok());
+  // What an earlier air-gapped installation left, and an archive of the user's own.
+  const std::string loaded = (*lab)->Path("nodes/w1/root/var/lib/rancher/k3s/agent/images");
+  ASSERT_TRUE(MakeDirectories(loaded).ok());
+  ASSERT_TRUE(WriteFileDurably(loaded + "/k3s-airgap-images-old.tar", "old images").ok());
+  ASSERT_TRUE(WriteFileDurably(loaded + "/shop.tar", "the shop's").ok());
+
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
+  EXPECT_EQ((*lab)->RunningVersions(), (Versions{{"s1", kNew}, {"w1", kNew}}));
+  EXPECT_EQ(ReadFile(JoinPath(loaded, images)).value_or("nothing"), "new images");
+  EXPECT_EQ(ListDirectory(loaded).value_or(std::vector<std::string>()),
+            (std::vector<std::string>{images, "shop.tar"}));
 }
 
 }  // namespace
