@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint64_t kReserve = 64ull << 20;
 constexpr char kInstallerFolder[] = "installer";
+constexpr char kBackupManifest[] = "manifest.json";
 
 absl::Status CheckHash(std::string_view sha256) {
   if (sha256.size() == 64 && sha256.find_first_not_of("0123456789abcdef") == std::string_view::npos) {
@@ -39,11 +40,20 @@ absl::Status CheckFileName(std::string_view name) {
 absl::StatusOr<std::string> FolderOf(const StatePaths& state, std::string_view version) {
   if (version.empty()) return JoinPath(state.Uploads(), kInstallerFolder);
   if (version == kAgentUploads) return JoinPath(state.Uploads(), kAgentUploads);
+  if (IsBackupUpload(version)) {
+    const std::string_view id = version.substr(kBackupUploads.size());
+    K3SAGA_RETURN_IF_ERROR(CheckFileName(id));
+    return JoinPath(state.Backups(), id);
+  }
   K3SAGA_ASSIGN_OR_RETURN(const Version parsed, Version::Parse(version));
   return JoinPath(state.Uploads(), parsed.ToString());
 }
 
 }  // namespace
+
+bool IsBackupUpload(std::string_view version) {
+  return version.substr(0, kBackupUploads.size()) == kBackupUploads;
+}
 
 UploadStore::UploadStore(StatePaths state) : state_(std::move(state)) {}
 
@@ -109,6 +119,7 @@ absl::StatusOr<uint64_t> UploadStore::Finish(std::string_view sha256, std::strin
   UniqueFd fd(open(incoming.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid() || fsync(fd.get()) != 0) return absl::InternalError(absl::StrCat("cannot sync ", incoming));
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(folder));
+  if (IsBackupUpload(version)) K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(JoinPath(folder, kBackupManifest)));
   K3SAGA_RETURN_IF_ERROR(RenameDurably(incoming, path));
   return FileSize(path);
 }

@@ -13,11 +13,16 @@ namespace k3saga::node {
 
 // In place of a release's version: files that are to replace the agent itself.
 inline constexpr std::string_view kAgentUploads = "k3saga-agent";
+// Followed by a backup's id: a copy of it comes back from the coordinator.
+inline constexpr std::string_view kBackupUploads = "backup/";
+bool IsBackupUpload(std::string_view version);
 
 // Files that the coordinator pushes: <state>/uploads/HASH while they come in, <state>/uploads/VERSION/FILE
-// (the installer: uploads/installer/FILE, the agent's own: uploads/k3saga-agent/FILE) when they are whole and
-// their hash is right. Names and hashes are checked here: nothing from the network becomes a path outside.
-// Calls for one hash one after the other; otherwise thread-safe.
+// (the installer: uploads/installer/FILE, the agent's own: uploads/k3saga-agent/FILE, a backup's:
+// backups/ID/FILE) when they are whole and their hash is right. Of a backup whose files change the manifest
+// goes first: it is one again when its manifest has come, last of all. Names and hashes are checked here:
+// nothing from the network becomes a path outside. Calls for one hash one after the other; otherwise
+// thread-safe.
 class UploadStore {
  public:
   explicit UploadStore(StatePaths state);

@@ -64,6 +64,8 @@ absl::StatusOr<uint64_t> TransferStore::FinishUpload(std::string_view sha256, st
   const std::lock_guard lock(mutex_);
   const auto found = incoming_.find(sha256);
   if (found != incoming_.end()) incoming_.erase(found);
+  // Two backups may well have a file in common (the token): each gets its own.
+  if (node::IsBackupUpload(version)) return bytes;
   if (named_.size() >= kMostRemembered) named_.clear();
   named_[std::string(sha256)] = {std::string(version), std::string(file_name)};
   return bytes;

@@ -15,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kManifest[] = "manifest.json";
+constexpr char kBackupUploads[] = "backup/";  // UploadChunk.release_version, before the backup's id
 
 uint64_t DatastoreBytes(const json& manifest) {
   const auto files = manifest.find("files");
@@ -47,21 +48,37 @@ std::vector<CopiedBackup> ListCopies(const std::string& folder) {
   return copies;
 }
 
-absl::Status VerifyCopy(const std::string& folder, std::string_view id) {
+absl::StatusOr<std::vector<PushedFile>> FilesOfCopy(const std::string& folder, std::string_view id) {
   const std::vector<CopiedBackup> copies = ListCopies(folder);
   const auto found =
       std::find_if(copies.begin(), copies.end(), [&](const CopiedBackup& copy) { return copy.id == id; });
   if (found == copies.end()) {
     return absl::NotFoundError(absl::StrCat(folder, " has no copy of backup ", std::string(id)));
   }
-  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(JoinPath(found->path, kManifest)));
-  K3SAGA_ASSIGN_OR_RETURN(const std::vector<BackupFile> files, ParseBackupManifest(text));
+  const std::string manifest = JoinPath(found->path, kManifest);
+  K3SAGA_ASSIGN_OR_RETURN(const std::string text, ReadFile(manifest));
+  K3SAGA_ASSIGN_OR_RETURN(std::vector<BackupFile> files, ParseBackupManifest(text));
+  files.push_back({kManifest, Sha256Of(text)});
+  std::vector<PushedFile> pushed;
   for (const BackupFile& file : files) {
-    const auto hash = Sha256OfFile(JoinPath(found->path, file.name));
-    if (hash.ok() && *hash == file.sha256) continue;
-    return absl::DataLossError(absl::StrCat(found->path, "/", file.name, " is damaged or gone"));
+    const std::string path = JoinPath(found->path, file.name);
+    const auto hash = Sha256OfFile(path);
+    const auto bytes = FileSize(path);
+    if (!hash.ok() || *hash != file.sha256 || !bytes.ok()) {
+      return absl::DataLossError(absl::StrCat(path, " is damaged or gone"));
+    }
+    pushed.push_back({{.path = path,
+                       .sha256 = file.sha256,
+                       .bytes = *bytes,
+                       .release_version = absl::StrCat(kBackupUploads, found->id),
+                       .file_name = file.name},
+                      ""});
   }
-  return absl::OkStatus();
+  return pushed;
+}
+
+absl::Status VerifyCopy(const std::string& folder, std::string_view id) {
+  return FilesOfCopy(folder, id).status();
 }
 
 absl::Status PruneCopies(const std::string& folder, uint32_t keep, std::string_view except) {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "coordinator/driver/release_files.h"
 
 namespace k3saga::driver {
 
@@ -21,6 +24,10 @@ struct CopiedBackup {
 
 // Newest first, as their manifests tell; what has none is no copy.
 std::vector<CopiedBackup> ListCopies(const std::string& folder);
+
+// The files of a copy as they are pushed to an agent, the manifest last: a folder without it is no backup.
+// Reads and compares every file, as VerifyCopy does.
+absl::StatusOr<std::vector<PushedFile>> FilesOfCopy(const std::string& folder, std::string_view id);
 
 // Reads every file and compares it with the manifest. kNotFound: no such copy; kDataLoss names the file that
 // is damaged or gone.

@@ -166,9 +166,10 @@ void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunReque
                            const core::State& state) {
   const uint64_t sequence = issued.sequence();
   const v1::Release& release = issued.spec().stage().release();
-  if (release_push_ == nullptr) release_push_ = std::make_unique<ReleasePush>(edge_, release);
+  if (file_push_ == nullptr)
+    file_push_ = std::make_unique<FilePush>(edge_, [release] { return ListPushedFiles(release); });
   const core::NodeState* node = state.Find(issued.asked_of());
-  ReleasePush::Job job;
+  FilePush::Job job;
   job.node = issued.asked_of();
   if (node != nullptr) job.architecture = node->plan->architecture();
   job.authority = request.authority();
@@ -189,7 +190,7 @@ void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunReque
     *outcome.mutable_reason() = MakeReason(code, issued.asked_of(), std::string(status.message()));
     Settle(sequence, std::move(outcome), "");
   };
-  operations_[sequence].push = release_push_->Push(std::move(job));
+  operations_[sequence].push = file_push_->Push(std::move(job));
 }
 
 void Dispatcher::Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request) {

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "coordinator/core/state.h"
+#include "coordinator/driver/file_push.h"
 #include "coordinator/driver/gate_call.h"
 #include "coordinator/driver/operation_follower.h"
-#include "coordinator/driver/release_push.h"
 #include "coordinator/fleet/fleet.h"
 
 namespace k3saga::driver {
@@ -62,7 +62,7 @@ class Dispatcher {
   const OperationFollower::Edge edge_;
   const Hear hear_;
   const AskGate ask_gate_;
-  std::unique_ptr<ReleasePush> release_push_;  // outlives the operations' handles
+  std::unique_ptr<FilePush> file_push_;  // outlives the operations' handles
   std::map<uint64_t, Operation> operations_;
   std::map<uint64_t, fleet::CallHandle> probes_;
   std::map<uint64_t, fleet::CallHandle> gates_;

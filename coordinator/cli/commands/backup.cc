@@ -9,6 +9,7 @@
 
 #include "common/reason.h"
 #include "common/status_macros.h"
+#include "coordinator/cli/bring_backup.h"
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/driver/backup_copies.h"
 #include "coordinator/driver/backup_copy.h"
@@ -25,7 +26,6 @@ namespace {
 
 constexpr std::chrono::minutes kForBackup{10};
 constexpr std::chrono::minutes kForCopy{30};
-constexpr std::chrono::minutes kForReading{30};
 
 using Answers = std::vector<view::NodeAnswer>;
 
@@ -163,29 +163,6 @@ struct Verified {
   absl::Status status;
 };
 
-Verified VerifyOnNode(Session& session, const std::string& node, const std::string& id) {
-  Verified verified{node, absl::UnavailableError("no answer")};
-  v1::VerifyBackupRequest request;
-  request.set_id(id);
-  const fleet::CallHandle call = session.fleet().VerifyBackup(
-      node, request, kForReading, [&](const absl::StatusOr<v1::VerifyBackupReply>& reply) {
-        verified.status = reply.ok() ? absl::OkStatus() : reply.status();
-        if (reply.ok() && !reply->sound()) verified.status = absl::DataLossError(reply->problem());
-        session.loop().Stop();
-      });
-  session.loop().Run();
-  return verified;
-}
-
-v1::Authority AuthorityFor(const Answers& answers, const std::vector<journal::RolloutSummary>& rollouts,
-                           const std::string& id) {
-  v1::Authority authority;
-  authority.set_rollout("backup-" + id);
-  authority.set_epoch(driver::NextEpoch(ToFacts(answers), rollouts));
-  authority.set_holder(journal::ThisProcess().who);
-  return authority;
-}
-
 ExitCode PrintTaken(const Context& context, const std::string& node, const v1::BackupResult& backup,
                     const std::string& copy) {
   const view::BackupRow row{backup.id(),   node, backup.version(), backup.taken_unix_ms(), backup.bytes(),
@@ -231,7 +208,7 @@ ExitCode Run(const BackupCommand& command, const Context& context) {
   spec.mutable_backup()->set_name("manual-" + id);
   spec.mutable_backup()->set_datastore(chosen.facts->k3s().datastore());
   spec.mutable_backup()->set_keep(policy.keep());
-  ManualBackup manual(context, **session, AuthorityFor(answers, *rollouts, id), spec);
+  ManualBackup manual(context, **session, AuthorityForBackup(answers, *rollouts, id), spec);
   const bool external = spec.backup().datastore() == v1::DATASTORE_EXTERNAL;
   if (external && policy.external_command_size() == 0) {
     return Refused(context, MakeReason(v1::BACKUP_MISSING, (*session)->file().name,
@@ -284,7 +261,7 @@ ExitCode Run(const VerifyBackupCommand& command, const Context& context) {
   std::vector<Verified> all;
   for (const view::BackupRow& row : GatherBackups((*session)->GatherFacts(/*obstacles=*/false), copies)) {
     if (row.id != command.id) continue;
-    if (!row.on_node.empty()) all.push_back(VerifyOnNode(**session, row.node, row.id));
+    if (!row.on_node.empty()) all.push_back({row.node, VerifyBackupOn(**session, row.node, row.id)});
     if (!row.copy.empty()) all.push_back({"here", driver::VerifyCopy(copies, row.id)});
   }
   if (all.empty()) {

@@ -7,6 +7,7 @@
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "coordinator/cli/begin.h"
+#include "coordinator/cli/bring_backup.h"
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/prompt.h"
 #include "coordinator/core/saga.h"
@@ -126,9 +127,13 @@ ExitCode Run(const RollbackCommand& command, const Context& context) {
   if (!begin.ok()) return NotBegun(context, begin.status());
   auto undone = FindUndone(*begin, (*session)->file().name, command.rollout);
   if (!undone.ok()) return InputError(context, undone.status());
-  const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/false));
-  return Agree(context, **session, *begin, command.consent, facts, [&](const core::PlanRequest& request) {
-    return core::MakeRollbackPlan(request, *undone, facts);
+  std::vector<std::string> backups;
+  for (const core::Backup& backup : undone->backups) backups.push_back(backup.result.id());
+  if (!undone->past_return) backups.clear();  // no datastore goes back
+  const auto facts = FactsWithBackup(context, **session, begin->rollouts, backups);
+  if (!facts.ok()) return Failure(context, facts.status());
+  return Agree(context, **session, *begin, command.consent, *facts, [&](const core::PlanRequest& request) {
+    return core::MakeRollbackPlan(request, *undone, *facts);
   });
 }
 
@@ -139,9 +144,11 @@ ExitCode Run(const RestoreCommand& command, const Context& context) {
   auto begin = OpenToBegin(**session);
   if (!begin.ok()) return NotBegun(context, begin.status());
   const core::RestoreWish wish{command.backup, VeleroBackupBeside(*begin, command.backup)};
-  const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/false));
-  return Agree(context, **session, *begin, command.consent, facts,
-               [&](const core::PlanRequest& request) { return core::MakeRestorePlan(request, wish, facts); });
+  const auto facts = FactsWithBackup(context, **session, begin->rollouts, {command.backup});
+  if (!facts.ok()) return Failure(context, facts.status());
+  return Agree(context, **session, *begin, command.consent, *facts, [&](const core::PlanRequest& request) {
+    return core::MakeRestorePlan(request, wish, *facts);
+  });
 }
 
 }  // namespace k3saga::cli

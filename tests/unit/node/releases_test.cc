@@ -263,6 +263,36 @@ TEST(Uploads, AreResumedAndVerified) {
   EXPECT_EQ(uploads.Begin(other, 5)->offset, 0u);
 }
 
+TEST(Uploads, OfABackupMakeOneOnceItsManifestCame) {
+  TempDir dir;
+  const StatePaths state{dir.path()};
+  UploadStore uploads(state);
+  const std::string folder = state.Backups() + "/b1";
+  const auto push = [&](const std::string& name, const std::string& content) {
+    const std::string sha = Sha256Of(content);
+    EXPECT_TRUE(uploads.Begin(sha, content.size()).ok());
+    EXPECT_TRUE(uploads.Append(sha, 0, content).ok());
+    const auto bytes = uploads.Finish(sha, "backup/b1", name);
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+  };
+  push("token", "secret");
+  push("environment", "");
+  push("config.yaml", "");
+  push("manifest.json", "{}");
+  for (const char* name : {"token", "environment", "config.yaml", "manifest.json"}) {
+    EXPECT_TRUE(Exists(folder + "/" + name)) << name;
+  }
+  struct stat info {};
+  ASSERT_EQ(stat((folder + "/token").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  // Another content: until the manifest has come again, it is no backup.
+  push("token", "another");
+  EXPECT_FALSE(Exists(folder + "/manifest.json"));
+  for (const char* id : {"", ".", "..", "../x", "a/b"}) {
+    EXPECT_FALSE(uploads.Finish(Sha256Of("x"), std::string("backup/") + id, "token").ok()) << id;
+  }
+}
+
 TEST(Uploads, NamesNeverLeaveTheFolder) {
   TempDir dir;
   UploadStore uploads({dir.path()});

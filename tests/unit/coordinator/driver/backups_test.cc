@@ -57,6 +57,20 @@ TEST_F(CopiesTest, AreReadToBeVerified) {
   EXPECT_TRUE(absl::IsDataLoss(VerifyCopy(dir_.path(), "a")));
 }
 
+TEST_F(CopiesTest, ArePushedWithTheirManifestLast) {
+  Add("a", 1);
+  const auto files = FilesOfCopy(dir_.path(), "a");
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_EQ(files->size(), 2u);
+  EXPECT_EQ((*files)[0].file.file_name, "snapshot");
+  EXPECT_EQ((*files)[0].file.sha256, Sha256Of("data"));
+  EXPECT_EQ((*files)[0].file.bytes, 4u);
+  EXPECT_EQ((*files)[1].file.file_name, "manifest.json");
+  EXPECT_EQ((*files)[1].file.release_version, "backup/a");
+  dir_.Write("a/snapshot", "date", 0600);
+  EXPECT_TRUE(absl::IsDataLoss(FilesOfCopy(dir_.path(), "a").status())) << "nothing damaged is pushed";
+}
+
 TEST_F(CopiesTest, ArePrunedByCountButForTheNamedOne) {
   for (int i = 0; i < 5; ++i) Add(std::string(1, static_cast<char>('a' + i)), i);
   ASSERT_TRUE(PruneCopies(dir_.path(), 0, "").ok());

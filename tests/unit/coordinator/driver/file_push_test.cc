@@ -1,4 +1,4 @@
-#include "coordinator/driver/release_push.h"
+#include "coordinator/driver/file_push.h"
 
 #include <optional>
 
@@ -31,9 +31,9 @@ TEST(ArchitectureOfFile, KnowsTheFilesOfARelease) {
   }
 }
 
-class ReleasePushTest : public testing::Test {
+class FilePushTest : public testing::Test {
  protected:
-  ReleasePushTest() {
+  FilePushTest() {
     release_.set_version(kVersion);
     v1::ReleaseSource& source = *release_.add_sources();
     source.set_kind(v1::ReleaseSource::COORDINATOR);
@@ -50,9 +50,10 @@ class ReleasePushTest : public testing::Test {
   };
   fleet::CallHandle Push(const std::string& node, const std::string& architecture, Answer& answer) {
     if (!push_) {
-      push_.emplace(OperationFollower::Edge{loop_, loop_, fleet_, [] { return uint64_t{0}; }}, release_);
+      push_.emplace(OperationFollower::Edge{loop_, loop_, fleet_, [] { return uint64_t{0}; }},
+                    [this] { return ListPushedFiles(release_); });
     }
-    ReleasePush::Job job;
+    FilePush::Job job;
     job.node = node;
     job.architecture = architecture;
     job.authority.set_epoch(5);
@@ -78,10 +79,10 @@ class ReleasePushTest : public testing::Test {
   v1::Release release_;
   ManualLoop loop_;
   fleet::FakeFleet fleet_;
-  std::optional<ReleasePush> push_;
+  std::optional<FilePush> push_;
 };
 
-TEST_F(ReleasePushTest, ListsEachFileWithItsHashAndArchitecture) {
+TEST_F(FilePushTest, ListsEachFileWithItsHashAndArchitecture) {
   auto files = ListPushedFiles(release_);
   ASSERT_TRUE(files.ok()) << files.status();
   std::vector<std::string> names;
@@ -97,7 +98,7 @@ TEST_F(ReleasePushTest, ListsEachFileWithItsHashAndArchitecture) {
   EXPECT_EQ(ListPushedFiles(release_)->size(), 5u);
 }
 
-TEST_F(ReleasePushTest, SaysWhatIsMissing) {
+TEST_F(FilePushTest, SaysWhatIsMissing) {
   ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/sha256sum-amd64.txt").ok());
   ASSERT_TRUE(RemoveFileDurably(dir_ / "v1.32.0+k3s1/sha256sum-arm64.txt").ok());
   EXPECT_THAT(std::string(ListPushedFiles(release_).status().message()), HasSubstr("no sha256sum-ARCH.txt"));
@@ -109,7 +110,7 @@ TEST_F(ReleasePushTest, SaysWhatIsMissing) {
   EXPECT_EQ(ListPushedFiles(release_).status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ReleasePushTest, PushesTheInstallerAsItsHashPromises) {
+TEST_F(FilePushTest, PushesTheInstallerAsItsHashPromises) {
   EXPECT_TRUE(PushesFiles(release_));
   release_.clear_sources();
   EXPECT_FALSE(PushesFiles(release_));
@@ -124,7 +125,7 @@ TEST_F(ReleasePushTest, PushesTheInstallerAsItsHashPromises) {
   EXPECT_EQ(ListPushedFiles(release_).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(ReleasePushTest, SendsANodeWhatItsArchitectureNeeds) {
+TEST_F(FilePushTest, SendsANodeWhatItsArchitectureNeeds) {
   Answer answer;
   fleet::CallHandle call = Push("w1", "arm64", answer);
   ASSERT_TRUE(AwaitUploads(1));
@@ -144,7 +145,7 @@ TEST_F(ReleasePushTest, SendsANodeWhatItsArchitectureNeeds) {
   EXPECT_THAT(names, UnorderedElementsAre("k3s-arm64", "sha256sum-arm64.txt"));
 }
 
-TEST_F(ReleasePushTest, GoesOnAfterABreakAndGivesUpOnlyAtItsDeadline) {
+TEST_F(FilePushTest, GoesOnAfterABreakAndGivesUpOnlyAtItsDeadline) {
   Answer answer;
   fleet::CallHandle call = Push("w1", "amd64", answer);
   ASSERT_TRUE(AwaitUploads(1));
@@ -159,18 +160,18 @@ TEST_F(ReleasePushTest, GoesOnAfterABreakAndGivesUpOnlyAtItsDeadline) {
   EXPECT_THAT(std::string(answer.status->message()), HasSubstr("reset"));
 }
 
-TEST_F(ReleasePushTest, SendsToAFewNodesAtATime) {
+TEST_F(FilePushTest, SendsToAFewNodesAtATime) {
   std::vector<Answer> answers(20);
   std::vector<fleet::CallHandle> calls;
   for (size_t i = 0; i < answers.size(); ++i) {
     calls.push_back(Push(absl::StrCat("w", i), "amd64", answers[i]));
   }
-  ASSERT_TRUE(AwaitUploads(ReleasePush::kNodesAtATime));
+  ASSERT_TRUE(AwaitUploads(FilePush::kNodesAtATime));
   loop_.RunPosted();
-  EXPECT_EQ(fleet_.uploads.size(), ReleasePush::kNodesAtATime);
+  EXPECT_EQ(fleet_.uploads.size(), FilePush::kNodesAtATime);
   calls[0].reset();  // somebody lost interest: the place is free
   loop_.RunPosted();
-  EXPECT_EQ(fleet_.uploads.size(), ReleasePush::kNodesAtATime + 1);
+  EXPECT_EQ(fleet_.uploads.size(), FilePush::kNodesAtATime + 1);
   calls[19].reset();  // still waiting
   for (size_t i = 1; i < fleet_.uploads.size(); ++i) Finish(i, absl::OkStatus());
   int done = 0;
@@ -178,7 +179,7 @@ TEST_F(ReleasePushTest, SendsToAFewNodesAtATime) {
   EXPECT_EQ(done, 18);
 }
 
-TEST_F(ReleasePushTest, AFolderThatIsNotThereIsEveryNodesAnswer) {
+TEST_F(FilePushTest, AFolderThatIsNotThereIsEveryNodesAnswer) {
   release_.set_version("v1.99.0+k3s1");
   Answer answer;
   fleet::CallHandle call = Push("w1", "", answer);

@@ -17,10 +17,10 @@
 
 namespace k3saga::driver {
 
-// Brings a rollout's release to the agents over the channels that are there anyway, a few nodes at a time:
-// our network and processor are shared by all of them. What an agent has is not sent again; what breaks goes
-// on where it was. Loop's thread.
-class ReleasePush {
+// Brings files to the agents, of a release or of a backup, over the channels that are there anyway, a few
+// nodes at a time: our network and processor are shared by all of them. What an agent has is not sent again;
+// what breaks goes on where it was. Loop's thread.
+class FilePush {
  public:
   static constexpr size_t kNodesAtATime = 8;
 
@@ -33,11 +33,13 @@ class ReleasePush {
     std::function<void(absl::Status)> done;
   };
 
-  // The files of `release` are listed and hashed in a thread of its own when the first job comes.
-  ReleasePush(OperationFollower::Edge edge, v1::Release release);
-  ~ReleasePush();
-  ReleasePush(const ReleasePush&) = delete;
-  ReleasePush& operator=(const ReleasePush&) = delete;
+  using List = std::function<absl::StatusOr<std::vector<PushedFile>>()>;
+
+  // `list` reads and hashes the files, in a thread of its own when the first job comes.
+  FilePush(OperationFollower::Edge edge, List list);
+  ~FilePush();
+  FilePush(const FilePush&) = delete;
+  FilePush& operator=(const FilePush&) = delete;
 
   // Dropping the handle gives up. The push outlives its handles.
   [[nodiscard]] fleet::CallHandle Push(Job job);
@@ -49,13 +51,13 @@ class ReleasePush {
   void StartWaiting();
 
   const OperationFollower::Edge edge_;
-  const v1::Release release_;
+  const List list_;
   std::thread lister_;
   bool listing_ = false;
   std::unique_ptr<absl::StatusOr<std::vector<PushedFile>>> files_;  // null: not listed yet
   std::deque<Running*> waiting_;
   size_t active_ = 0;
-  std::shared_ptr<ReleasePush*> self_;  // for what the lister posts
+  std::shared_ptr<FilePush*> self_;  // for what the lister posts
 };
 
 }  // namespace k3saga::driver

@@ -1,4 +1,4 @@
-#include "coordinator/driver/release_push.h"
+#include "coordinator/driver/file_push.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -10,14 +10,14 @@ namespace k3saga::driver {
 using std::chrono::milliseconds;
 
 // One node's files, one after the other.
-class ReleasePush::Running final : public fleet::Call {
+class FilePush::Running final : public fleet::Call {
  public:
-  Running(ReleasePush& push, Job job)
+  Running(FilePush& push, Job job)
       : push_(push), job_(std::move(job)), deadline_at_(push.edge_.clock.Steady() + job_.deadline) {
     deadline_timer_ = push_.edge_.loop.After(job_.deadline, [this] {
       deadline_timer_ = 0;
       Finish(absl::DeadlineExceededError(
-          absl::StrCat("the release was not sent within ", job_.deadline.count() / 1000, " s", last_error_)));
+          absl::StrCat("not sent within ", job_.deadline.count() / 1000, " s", last_error_)));
     });
   }
 
@@ -99,7 +99,7 @@ class ReleasePush::Running final : public fleet::Call {
     });
   }
 
-  ReleasePush& push_;
+  FilePush& push_;
   const Job job_;
   const milliseconds deadline_at_;
   fleet::CallHandle upload_;
@@ -112,15 +112,15 @@ class ReleasePush::Running final : public fleet::Call {
   std::string last_error_;
 };
 
-ReleasePush::ReleasePush(OperationFollower::Edge edge, v1::Release release)
-    : edge_(std::move(edge)), release_(std::move(release)), self_(std::make_shared<ReleasePush*>(this)) {}
+FilePush::FilePush(OperationFollower::Edge edge, List list)
+    : edge_(std::move(edge)), list_(std::move(list)), self_(std::make_shared<FilePush*>(this)) {}
 
-ReleasePush::~ReleasePush() {
+FilePush::~FilePush() {
   *self_ = nullptr;
   if (lister_.joinable()) lister_.join();
 }
 
-fleet::CallHandle ReleasePush::Push(Job job) {
+fleet::CallHandle FilePush::Push(Job job) {
   auto running = std::make_unique<Running>(*this, std::move(job));
   waiting_.push_back(running.get());
   if (!listing_) ListFiles();
@@ -130,10 +130,10 @@ fleet::CallHandle ReleasePush::Push(Job job) {
   return running;
 }
 
-void ReleasePush::ListFiles() {
+void FilePush::ListFiles() {
   listing_ = true;
-  lister_ = std::thread([release = release_, &loop = edge_.loop, self = self_] {
-    auto files = std::make_shared<absl::StatusOr<std::vector<PushedFile>>>(ListPushedFiles(release));
+  lister_ = std::thread([list = list_, &loop = edge_.loop, self = self_] {
+    auto files = std::make_shared<absl::StatusOr<std::vector<PushedFile>>>(list());
     loop.Post([self, files] {
       if (*self == nullptr) return;
       (*self)->files_ = std::make_unique<absl::StatusOr<std::vector<PushedFile>>>(std::move(*files));
@@ -142,7 +142,7 @@ void ReleasePush::ListFiles() {
   });
 }
 
-void ReleasePush::StartWaiting() {
+void FilePush::StartWaiting() {
   if (files_ == nullptr) return;
   while (active_ < kNodesAtATime && !waiting_.empty()) {
     Running* next = waiting_.front();
