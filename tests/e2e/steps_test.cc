@@ -1,5 +1,5 @@
 // What a step from one release to another may need besides: a remedy while versions are mixed, the user's
-// gate.
+// gate, a hop in between.
 
 #include <httplib.h>
 #include <signal.h>
@@ -149,6 +149,34 @@ TEST(Gate, ACommandThatKeepsSayingNoStopsTheRollout) {
   EXPECT_EQ((*lab)->RunningVersions()["s1"], kNew);
   EXPECT_EQ((*lab)->RunningVersions()["w1"], kOld);
   EXPECT_TRUE(Cordoned(**lab).empty());
+}
+
+// Two minors in one verb: a rollout a hop, each with a backup and a verification of its own.
+TEST(MultiHop, GoesOneMinorAtATimeWhenThatIsAgreedTo) {
+  constexpr char kBeyond[] = "v1.33.1+k3s1";
+  auto lab = LabCluster::Up({.servers = 1, .workers = 1, .up_arguments = {"--releases", kBeyond}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  std::vector<std::string> command = {"upgrade", "--to", kBeyond, "--via", kNew, "--yes", "--allow-outage"};
+  const auto refused = (*lab)->K3saga(command);
+  EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
+  EXPECT_THAT(refused.out, HasSubstr("2 hops, one a minor version: v1.32.0+k3s1, v1.33.1+k3s1"));
+  EXPECT_THAT(refused.out, HasSubstr("--multi-hop"));
+  EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld) << "nothing was touched";
+
+  command.push_back("--multi-hop");
+  const auto upgrade = (*lab)->K3saga(command);
+  EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
+  EXPECT_EQ((*lab)->RunningVersions(),
+            (std::map<std::string, std::string>{{"s1", kBeyond}, {"w1", kBeyond}}));
+  std::vector<std::string> backups;
+  const nlohmann::json list = (*lab)->K3sagaJson({"backups"});
+  for (const nlohmann::json& backup : list["backups"]) {
+    backups.push_back(backup["version"]);
+  }
+  EXPECT_THAT(backups, ::testing::ElementsAre(kNew, kOld)) << "one before each hop, newest first";
+  size_t verified = 0;
+  for (size_t at = 0; (at = upgrade.out.find("== Verify", at)) != std::string::npos; ++at) ++verified;
+  EXPECT_EQ(verified, 2u) << upgrade.out;
 }
 
 }  // namespace
