@@ -44,6 +44,9 @@ class Api {
   explicit Api(const LabCluster& lab) : lab_(*lab::LoadLab(lab.dir())), client_(lab_) {}
 
   bool Has(const std::string& path) { return client_.Call("GET", path).ok(); }
+  bool Cordon(const std::string& node) {
+    return client_.Call("PATCH", "/api/v1/nodes/" + node, {{"spec", {{"unschedulable", true}}}}).ok();
+  }
 
  private:
   lab::Lab lab_;
@@ -151,7 +154,8 @@ TEST(Gate, ACommandThatKeepsSayingNoStopsTheRollout) {
   EXPECT_TRUE(Cordoned(**lab).empty());
 }
 
-// Two minors in one verb: a rollout a hop, each with a backup and a verification of its own.
+// Two minors in one verb: a rollout a hop, each with a backup and a verification of its own. A node that its
+// user had cordoned stays so through both.
 TEST(MultiHop, GoesOneMinorAtATimeWhenThatIsAgreedTo) {
   constexpr char kBeyond[] = "v1.33.1+k3s1";
   auto lab = LabCluster::Up({.servers = 1, .workers = 1, .up_arguments = {"--releases", kBeyond}});
@@ -163,12 +167,14 @@ TEST(MultiHop, GoesOneMinorAtATimeWhenThatIsAgreedTo) {
   EXPECT_THAT(refused.out, HasSubstr("--multi-hop"));
   EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld) << "nothing was touched";
 
+  ASSERT_TRUE(Api(**lab).Cordon("w1"));
   command.push_back("--multi-hop");
   const auto upgrade = (*lab)->K3saga(command);
   EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
   EXPECT_EQ((*lab)->RunningVersions(),
             (std::map<std::string, std::string>{{"s1", kBeyond}, {"w1", kBeyond}}));
   std::vector<std::string> backups;
+  EXPECT_EQ(Cordoned(**lab), std::vector<std::string>{"w1"});
   const nlohmann::json list = (*lab)->K3sagaJson({"backups"});
   for (const nlohmann::json& backup : list["backups"]) {
     backups.push_back(backup["version"]);
