@@ -7,6 +7,7 @@
 
 #include "common/protocol.h"
 #include "common/reason.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -81,14 +82,15 @@ v1::AdoptedNode::Found Judge(const v1::PlannedNode& planned, const v1::Plan& pla
                       last->outcome.node_state() != v1::Outcome::PUT_BACK;
   if (broken) return v1::AdoptedNode::BROKEN;
   const std::string& runs = VersionOn(facts.k3s());
-  if (planned.at_target())
-    return runs == plan.to_version() ? v1::AdoptedNode::AS_PLANNED : v1::AdoptedNode::BROKEN;
+  const std::string& target = planned.to_version().empty() ? plan.to_version() : planned.to_version();
+  if (planned.at_target()) return runs == target ? v1::AdoptedNode::AS_PLANNED : v1::AdoptedNode::BROKEN;
   // With another binary in place the next start would bring something else.
   const std::string& placed = facts.k3s().binary_version();
   const bool half_way = !placed.empty() && placed != runs;
-  if (runs == plan.to_version()) return half_way ? v1::AdoptedNode::BROKEN : v1::AdoptedNode::AT_TARGET;
+  if (runs == target) return half_way ? v1::AdoptedNode::BROKEN : v1::AdoptedNode::AT_TARGET;
   if (runs != planned.from_version()) return v1::AdoptedNode::BROKEN;
-  return last == nullptr ? v1::AdoptedNode::AS_PLANNED : v1::AdoptedNode::PUT_BACK;
+  if (last == nullptr) return v1::AdoptedNode::AS_PLANNED;
+  return IsWayBack(plan) ? v1::AdoptedNode::BROKEN : v1::AdoptedNode::PUT_BACK;
 }
 
 // The first failure: what came after was the way back from it.
@@ -188,19 +190,16 @@ void CheckNodes(const v1::Plan& plan, const std::vector<AgentReport>& reports,
   }
 }
 
-void CheckDatastore(const std::string& rollout, const std::vector<AgentReport>& reports,
-                    std::vector<v1::Reason>& refusals) {
-  for (const AgentReport& report : reports) {
-    const bool restores =
-        std::any_of(report.operations.begin(), report.operations.end(), [&](const KeptOperation& each) {
-          return each.id.rollout() == rollout && (each.spec.has_stop() || each.spec.has_restore_datastore() ||
-                                                  each.spec.has_rejoin() || each.spec.has_restart());
-        });
-    if (!restores) continue;
-    refusals.push_back(MakeReason(v1::UNKNOWN_ACTION, report.facts.name(),
-                                  "the datastore is on its way back: where it stands is in the journal only",
-                                  "go on where the journal is; if it is lost, see `k3saga restore`"));
-  }
+// By plan, or as the compensation of an upgrade.
+bool BringsDatastoreBack(const v1::RolloutCreated& created, const std::vector<AgentReport>& reports) {
+  if (created.plan().has_restore_from()) return true;
+  return std::any_of(reports.begin(), reports.end(), [&](const AgentReport& report) {
+    return std::any_of(report.operations.begin(), report.operations.end(), [&](const KeptOperation& each) {
+      return each.id.rollout() == created.rollout() &&
+             (each.spec.has_stop() || each.spec.has_restore_datastore() || each.spec.has_rejoin() ||
+              each.spec.has_restart());
+    });
+  });
 }
 
 // Those that were touched in that order (the way back goes newest first), then the others.
@@ -245,11 +244,6 @@ KeptRollout FindKept(const std::vector<v1::NodeFacts>& facts) {
                                 absl::StrCat("it was begun by k3saga ", kept.created.program_version(),
                                              ", which is newer than this one"),
                                 "use that version")};
-  } else if (kept.created.plan().kind() != v1::Plan::UPGRADE) {
-    kept.refusals = {
-        MakeReason(v1::UNKNOWN_ACTION, kept.created.rollout(),
-                   "it is not an upgrade: where its datastore stands, the agents' words do not tell",
-                   "go on with it where its journal is, or end it and begin it anew")};
   }
   return kept;
 }
@@ -259,7 +253,6 @@ Adoption Adopt(const v1::RolloutCreated& created, const std::vector<AgentReport>
   Adoption adoption;
   const v1::Plan& plan = created.plan();
   CheckNodes(plan, reports, adoption.refusals);
-  CheckDatastore(created.rollout(), reports, adoption.refusals);
   if (!adoption.refusals.empty()) return adoption;
 
   const Story story = Read(created.rollout(), reports);
@@ -281,7 +274,14 @@ Adoption Adopt(const v1::RolloutCreated& created, const std::vector<AgentReport>
       *node.mutable_reason() = std::move(why);
   }
   for (const v1::AdoptedBackup& backup : story.backups) *adopted.add_backups() = backup;
-  adopted.set_past_return(PastReturn(plan, adopted, story));
+  adopted.set_past_return(!IsWayBack(plan) && PastReturn(plan, adopted, story));
+  if (BringsDatastoreBack(created, reports)) {
+    *adopted.mutable_ends() =
+        MakeReason(v1::LOST_OPERATION, "",
+                   "the datastore was on its way back, and where that stood was in the lost journal only",
+                   "the cluster is free again: `k3saga backups`, then `k3saga restore --backup ID`, which "
+                   "also works with servers down");
+  }
   Order(story, adopted);
   return adoption;
 }

@@ -37,6 +37,9 @@ struct Adoption {
   std::vector<v1::Reason> refusals;  // everything that is in the way; empty: `adopted` is complete
 };
 
+// A datastore that is on its way back cannot be gone on with: where it stands was in the journal only. Such a
+// rollout is adopted to be ended, so that the cluster is free for `k3saga restore`.
+//
 // Every server's agent has to have acknowledged (epoch, holder) or a later one of the same holder before it
 // was asked for its report: from then on nobody else starts anything there.
 Adoption Adopt(const v1::RolloutCreated& created, const std::vector<AgentReport>& reports,

@@ -90,6 +90,7 @@ absl::Status FoldAdopted(const v1::RolloutAdopted& adopted, int64_t unix_ms, uin
   fresh.epoch = adopted.epoch();
   fresh.steps = std::move(state.steps);
   if (!fresh.steps.empty() && fresh.steps.back().left_ms == 0) fresh.steps.back().left_ms = unix_ms;
+  fresh.ends = adopted.ends();
   fresh.past_return = adopted.past_return();
   if (fresh.past_return)
     fresh.past_return_because = "every server ran the new minor version when it was adopted";

@@ -2,6 +2,7 @@
 #include "coordinator/core/saga.h"
 #include "coordinator/core/steps/steps.h"
 #include "coordinator/core/stop.h"
+#include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
@@ -14,7 +15,10 @@ void GiveWay(Moves& moves) {
 
 // The first step. A rollout that was adopted after a server failed goes on where that is dealt with.
 void Begin(Moves& moves) {
-  moves.Enter(ServerFailed(moves.state) ? v1::STEP_UPGRADE_SERVERS : v1::STEP_PREFLIGHT);
+  const State& state = moves.state;
+  if (state.ends.code() != v1::REASON_UNSPECIFIED) return moves.Enter(v1::STEP_CLEAN_UP, state.ends);
+  if (!ServerFailed(state)) return moves.Enter(v1::STEP_PREFLIGHT);
+  moves.Enter(IsWayBack(state.plan()) ? v1::STEP_PUT_BACK_SERVERS : v1::STEP_UPGRADE_SERVERS);
 }
 
 void DecideStep(Moves& moves) {

@@ -217,6 +217,7 @@ struct State {
   uint64_t last_change = 0;          // event number after which older questions prove nothing
   std::string etcd_cluster_version;  // as first proved
 
+  v1::Reason ends;  // adopted only to be ended; code 0: it goes on
   bool past_return = false;
   std::string past_return_because;
 

@@ -123,8 +123,10 @@ void World::UserActs() {
 // Every server's agent keeps it, and it was not taken over too often already.
 bool World::MayBeAdopted() {
   if (coordinators.size() >= kMostCoordinators || !current().state().created()) return false;
-  // Where a datastore stands in the middle of its way back, the agents' words do not tell.
-  if (scenario.way_back() || scenario.created.plan().consent_data_loss()) return false;
+  // Where a datastore stands in the middle of its way back, the agents' words do not tell: those are only
+  // ended.
+  const v1::Plan& plan = scenario.created.plan();
+  if (scenario.way_back() ? plan.has_restore_from() : plan.consent_data_loss()) return false;
   return std::all_of(agents.begin(), agents.begin() + cluster.servers,
                      [](const auto& agent) { return agent->fence().hold == operations::Fence::Hold::kHeld; });
 }

@@ -48,10 +48,16 @@ absl::StatusOr<std::optional<v1::Reason>> InTheWay(const journal::Journal& journ
 
 std::string About(const core::KeptRollout& kept) {
   const v1::Plan& plan = kept.created.plan();
-  return absl::StrCat("Rollout ", kept.created.rollout(), " of ", plan.cluster(), ", from ",
-                      plan.from_version(), " to ", plan.to_version(), ", is held by ",
-                      core::DescribeClaim(kept.claim), ".\n",
-                      "If that process still runs, it is refused everywhere once this one has taken over.\n");
+  std::string about =
+      absl::StrCat("Rollout ", kept.created.rollout(), " of ", plan.cluster(), ", from ", plan.from_version(),
+                   " to ", plan.to_version(), ", is held by ", core::DescribeClaim(kept.claim), ".\n",
+                   "If that process still runs, it is refused everywhere once this one has taken over.\n");
+  if (plan.has_restore_from()) {
+    about +=
+        "It brings the datastore back, and where that stands was in its journal only: it is ended, and the "
+        "cluster is free for `k3saga restore`.\n";
+  }
+  return about;
 }
 
 }  // namespace

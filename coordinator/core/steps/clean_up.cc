@@ -28,6 +28,7 @@ bool EveryServerIsBack(const State& state) {
 
 v1::RolloutEnded::Result ResultOf(const State& state) {
   if (Succeeded(state)) return v1::RolloutEnded::SUCCEEDED;
+  if (state.ends.code() != v1::REASON_UNSPECIFIED) return v1::RolloutEnded::STOPPED;
   const v1::Step first = IsWayBack(state.plan()) ? v1::STEP_PUT_BACK_WORKERS : v1::STEP_STAGE_RELEASE;
   if (!HasSteppedInto(state, first) && state.touches == 0 && !state.aborting)
     return v1::RolloutEnded::REFUSED;

@@ -158,9 +158,6 @@ TEST(FindKept, SaysWhatIsInTheWay) {
       {"damaged", each([](v1::NodeFacts& facts) { facts.set_adoption("\xff\xff"); }), v1::LOCAL_FAILURE},
       {"begun by a newer k3saga", with([](v1::RolloutCreated& created) { created.set_protocol(1000); }),
        v1::AGENT_VERSION_UNSUPPORTED},
-      {"not an upgrade",
-       with([](v1::RolloutCreated& created) { created.mutable_plan()->set_kind(v1::Plan::RESTORE); }),
-       v1::UNKNOWN_ACTION},
   };
   for (const Case& one : cases) {
     Agents agents;
@@ -372,6 +369,67 @@ TEST(Adopt, ARemedyThatCannotBeAppliedStopsAlsoWhereAServerMayBeHalfWay) {
   EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
   EXPECT_EQ(stage.state().end_reason.code(), v1::REMEDY_FAILED);
   EXPECT_THAT(stage.Issued({"install"}), IsEmpty());
+}
+
+// s1 and w1 are back already, s2 and s3 and w2 are not.
+TEST(Adopt, ARollbackByBinariesGoesOn) {
+  Agents agents;
+  v1::Plan& plan = *agents.created().mutable_plan();
+  plan.set_kind(v1::Plan::ROLLBACK);
+  plan.set_from_version(kTo);
+  plan.set_to_version(kFrom);
+  uint32_t moved = 0;
+  for (v1::PlannedNode& node : *plan.mutable_nodes()) {
+    node.set_from_version(kTo);
+    node.set_to_version(kFrom);
+    node.set_moved_as(++moved);
+    agents.Runs(node.name(), kTo);
+  }
+  v1::Outcome back;
+  back.set_code(v1::Outcome::SUCCEEDED);
+  back.set_node_state(v1::Outcome::PUT_BACK);
+  for (const char* name : {"w1", "w2"}) {
+    agents.Did(name, Agents::PutBack(), back);
+    agents.Runs(name, kFrom);
+  }
+  agents.Did("s3", Agents::PutBack(), back);
+  agents.Runs("s3", kFrom);
+  EXPECT_FALSE(agents.Adopt().adopted.has_ends());
+  Stage stage = agents.Continue();
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
+  EXPECT_THAT(stage.Issued({"install", "put_back"}), ElementsAre("put_back s2", "put_back s1"));
+}
+
+TEST(Adopt, ADatastoreOnItsWayBackIsOnlyEndedAndTheClusterIsFree) {
+  struct Case {
+    const char* what;
+    std::function<void(Agents&)> happened;
+  };
+  const Case cases[] = {
+      {"by plan",
+       [](Agents& a) {
+         a.created().mutable_plan()->set_kind(v1::Plan::RESTORE);
+         a.created().mutable_plan()->mutable_restore_from()->set_id("b1");
+       }},
+      {"as an upgrade's compensation",
+       [](Agents& a) {
+         v1::OperationSpec stop;
+         stop.mutable_stop();
+         a.Did("s2", stop);
+       }},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.what);
+    Agents agents;
+    one.happened(agents);
+    Stage stage = agents.Continue();
+    stage.Play();
+    EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+    EXPECT_EQ(stage.state().end_reason.code(), v1::LOST_OPERATION);
+    EXPECT_THAT(stage.Issued({"install", "put_back", "stop", "restore_datastore"}), IsEmpty());
+    EXPECT_THAT(stage.Issued({"release_claim"}), SizeIs(5));
+  }
 }
 
 TEST(Adopt, AWorkerThatDoesNotAnswerIsNotBegun) {
