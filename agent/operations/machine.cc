@@ -93,9 +93,12 @@ constexpr Line kTable[] = {
     {Verb::kPutBack, kCheck,        kRefused | kTrouble | kCancel,  kSame},
     {Verb::kPutBack, kLastCheck,    kGood,                          Go(kRestoreFiles)},
     {Verb::kPutBack, kLastCheck,    kRefused | kTrouble | kCancel,  kSame},
+    // The cluster may be another one by the time that a process takes it up again: looked at once more.
     {Verb::kPutBack, kRestoreFiles, kGood,                          Go(kRestartOld)},
+    {Verb::kPutBack, kRestoreFiles, kRestarted,                     Go(kLastCheck)},
     {Verb::kPutBack, kRestoreFiles, kRefused | kTrouble,            kBroken},
     {Verb::kPutBack, kRestartOld,   kGood,                          Go(kVerifyOld)},
+    {Verb::kPutBack, kRestartOld,   kRestarted,                     Go(kLastCheck)},
     {Verb::kPutBack, kRestartOld,   kRefused | kTrouble,            kBroken},
     {Verb::kPutBack, kVerifyOld,    kGood,                          kPutBackDone},
     {Verb::kPutBack, kVerifyOld,    kRefused | kTrouble,            kBroken},

@@ -37,8 +37,8 @@ class Moves {
   void HoldAndLookAgain(std::string_view node, const Verdict& reasons, uint32_t milliseconds = kLookAgainMs);
 
   bool empty() const { return events_.empty(); }
-  // Where nothing moves and nothing is under way that could wake us, looks again after a while: a rollout that
-  // is not paused never sleeps for ever, and at a gate that stays closed it stops in the end.
+  // Where nothing moves and nothing is under way that could wake us, looks again after a while: a rollout
+  // that is not paused never sleeps for ever, and at a gate that stays closed it stops in the end.
   void KeepAwake();
 
   std::vector<v1::Event> Take() { return std::move(events_); }

@@ -228,9 +228,11 @@ bool Checker::QuorumIsOurs(int node) const {
   if (!cluster.etcd() || cluster.servers <= 2 || !cluster.EtcdUp(node) || cluster.QuorumWithout(node))
     return true;
   const int64_t now = world_.schedule.now();
-  return std::any_of(
-      cluster.machines.begin(), cluster.machines.begin() + cluster.servers,
-      [&](const Machine& each) { return !each.ready && now - each.unready_since <= kBlindMs; });
+  return std::any_of(cluster.machines.begin(), cluster.machines.begin() + cluster.servers,
+                     [&](const Machine& each) {
+                       const bool just_left = !each.up && now - each.down_since <= kBlindMs;
+                       return just_left || (!each.ready && now - each.unready_since <= kBlindMs);
+                     });
 }
 
 void Checker::OnAccepted(int node, const RunMessage& message, bool still_running) {

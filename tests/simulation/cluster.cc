@@ -119,6 +119,7 @@ void Cluster::Stop(int node) {
   Machine& machine = at(node);
   if (!machine.up) return;
   machine.up = false;
+  machine.down_since = schedule_.now();
   if (etcd_ && leader_ == node) LoseLeader();
   Refresh();
 }

@@ -130,9 +130,11 @@ class Hands {
     if (world_.mutation.agent_skips_last_check) return EffectResult::Done();
     if (auto reason = operations::JudgeStillHeld(fence, record_)) return EffectResult::Refused(*reason);
     if (!machine_.server || !cluster.EtcdUp(node_)) return EffectResult::Done();
-    if (record_.verb == Verb::kInstall && RunsWhatIsInPlace()) return EffectResult::Done();
+    const bool replaced = record_.verb == Verb::kInstall || machine_.touched_by == record_.id.sequence();
+    if (replaced && RunsWhatIsInPlace()) return EffectResult::Done();
     const v1::LastCheck& check = record_.verb == Verb::kInstall ? record_.spec->install().last_check()
                                                                 : record_.spec->put_back().last_check();
+    if (cluster.leader() < 0) return Refused(v1::NO_LEADER);  // no member reads through a quorum
     if (check.refuse_if_leader() && cluster.leader() == node_) return Refused(v1::NODE_LEADS_ETCD);
     if (check.require_quorum_without_me() && !cluster.QuorumWithout(node_)) {
       return Refused(v1::QUORUM_WOULD_BE_LOST);
