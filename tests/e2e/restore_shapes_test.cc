@@ -4,6 +4,7 @@
 #include "common/host/files.h"
 #include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
+#include "tests/support/eventually.h"
 
 namespace k3saga::testing {
 namespace {
@@ -58,6 +59,30 @@ TEST_F(RestoreOf, OneSqliteServer) {
   const auto again = Restore();
   EXPECT_THAT(again.out + again.err, HasSubstr("s1 has it damaged"));
   ExpectRestored(again);
+}
+
+// With its journal, in the middle: nobody knows where the datastore stands. The rollout is ended, so that the
+// cluster is free, and the restore begins anew.
+TEST_F(RestoreOf, TwoServersAfterTheCoordinatorsMachineWasLost) {
+  ASSERT_NO_FATAL_FAILURE(UpWithBackup({.servers = 2, .workers = 0}));
+  ChildProcess lost = lab_->StartK3saga(
+      {"restore", "--backup", backup_["id"].get<std::string>(), "--yes", "--accept-data-loss"}, "lost.log");
+  ASSERT_TRUE(
+      Eventually([&] { return lab_->Log("lost.log").find("== Restore datastore") != std::string::npos; },
+                 std::chrono::seconds(120)))
+      << lab_->Log("lost.log");
+  lost.Kill();
+  ASSERT_TRUE(RemoveTree(lab_->Path("state")).ok());
+  lab_->UseState("state2");
+
+  const auto held = Restore();
+  EXPECT_EQ(held.exit_code, 3) << held.out << held.err;
+  EXPECT_THAT(held.out + held.err, HasSubstr("adopt"));
+  const auto adopted = lab_->K3saga({"adopt", "--take-over"});
+  EXPECT_EQ(adopted.exit_code, 1) << adopted.out << adopted.err;
+  EXPECT_THAT(adopted.out + adopted.err, HasSubstr("k3saga restore --backup"));
+  EXPECT_EQ(StateOf(*lab_), "stopped");
+  ExpectRestored(Restore());
 }
 
 // The disk of the server that took it was replaced.

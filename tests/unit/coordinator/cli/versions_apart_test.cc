@@ -34,7 +34,7 @@ TEST_F(VersionsApart, OlderProtocolsAreRefusedByThePreflight) {
                                                   {"upgrade", "--to", kTo, "--yes"}}) {
     const ProcessResult result = K3saga(command);
     EXPECT_EQ(result.exit_code, 3) << command[0] << ": " << result.out << result.err;
-    EXPECT_THAT(result.out + result.err, HasSubstr("w2: its agent 0.1.0 speaks no protocol that we know"));
+    EXPECT_THAT(result.out + result.err, HasSubstr("w2: its agent 0.1.0 speaks protocol 0, and the oldest"));
     EXPECT_THAT(result.out + result.err, HasSubstr("upgrade k3saga-agent on this node"));
   }
   EXPECT_THAT(cluster_.Installs(), IsEmpty());
