@@ -157,12 +157,13 @@ constexpr Line kTable[] = {
     {Verb::kStage,        kDownload,     kGood | kRefused | kTrouble | kCancel,  kSame},
     {Verb::kDropStaged,   kDropStaged,   kGood | kRefused | kTrouble,            kSame},
     {Verb::kBackup,       kSnapshot,     kGood | kRefused | kTrouble | kCancel,  kSame},
-    {Verb::kCordon,       kCordon,       kGood | kRefused | kTrouble,            kSame},
+    // Never late: whoever asked may have gone on without, and nobody would take it off again.
+    {Verb::kCordon,       kCordon,       kGood | kRefused | kTrouble | kRestarted, kSame},
     {Verb::kDrain,        kDrain,        kGood | kRefused | kTrouble | kCancel,  kSame},
     {Verb::kUncordon,     kUncordon,     kGood | kRefused | kTrouble,            kSame},
     {Verb::kMoveLeader,   kMoveLeader,   kGood | kRefused | kTrouble,            kSame},
     {Verb::kAwaitNode,    kAwaitNode,    kGood | kRefused | kTrouble | kCancel,  kSame},
-    {Verb::kApplyManifests,  kApplyManifests,  kGood | kRefused | kTrouble,            kSame},
+    {Verb::kApplyManifests,  kApplyManifests,  kGood | kRefused | kTrouble | kRestarted, kSame},
     {Verb::kRemoveManifests, kRemoveManifests, kGood | kRefused | kTrouble,            kSame},
     {Verb::kVeleroBackup,    kVeleroBackup,    kGood | kRefused | kTrouble | kCancel,  kSame},
     {Verb::kVeleroRestore,   kVeleroRestore,   kGood | kRefused | kTrouble | kCancel,  kSame},
@@ -307,7 +308,9 @@ void Begin(Record& record) {
                "see the agent's log on the node"));
     return;
   }
-  if (record.starts > 1) Feed(record, kRestarted, {});
+  if (record.starts > 1) {
+    Feed(record, kRestarted, About(record, v1::LOCAL_FAILURE, "its process ended before it was done"));
+  }
 }
 
 void Advance(Record& record, const EffectResult& result) {

@@ -262,7 +262,9 @@ void Checker::JudgeLimit(int node) {
   // Nobody started it since; when it was put back, we did.
   const auto still_away = [](const Machine& machine) { return machine.fate.away && machine.pid == 1; };
   if (taken.server || taken.ours || taken_over_) return;
-  if (taken.fate.away && taken.running == as_found) return;  // was down before: costs nothing
+  // Was down before, and was not up since, or came up by itself while we worked on it: costs nothing.
+  const bool never_up = taken.ready_since < 0;
+  if (taken.fate.away && (taken.running == as_found || never_up || taken.rebooted)) return;
   const uint32_t limit =
       std::max(1u, world_.scenario.created.plan().policies().workers().max_unavailable().value());
   uint32_t unavailable = 1;

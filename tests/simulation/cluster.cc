@@ -149,6 +149,7 @@ void Cluster::Crash(int node) {
 }
 
 void Cluster::Reboot(int node) {
+  at(node).rebooted = true;
   Stop(node);
   const uint32_t pid = at(node).pid;
   schedule_.After(random_.Between(15'000, 40'000), [this, node, pid] {

@@ -32,6 +32,7 @@ struct Machine {
   int64_t ready_since = -3'600'000;
   int64_t unready_since = 0;
   int64_t down_since = 0;   // while it is not up
+  bool rebooted = false;    // ever, by somebody else
   bool stopped = false;     // on purpose: neither a crash nor a boot starts it
   int data = 0;             // which datastore it has: of what generation; -1: none
   uint64_t touched_by = 0;  // the operation that stopped it and has not come to an end
