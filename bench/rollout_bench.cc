@@ -1,6 +1,6 @@
 // A whole rollout in the lab, its wall time against the ideal: the servers' own restart and settle times one
 // after the other, plus the workers' own chains, canaries first, packed into the slots that the policy gives.
-//   k3saga-bench-rollout [SERVERS [WORKERS]]      (default 3 and 30)
+//   k3saga-bench-rollout [SERVERS [WORKERS [SETTLE]]]      (default 3, 30 and the policy's own 15s)
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,7 +11,8 @@
 int main(int argc, char** argv) {
   using k3saga::testing::LabCluster;
   LabCluster::Shape shape{.servers = argc > 1 ? std::atoi(argv[1]) : 3,
-                          .workers = argc > 2 ? std::atoi(argv[2]) : 30};
+                          .workers = argc > 2 ? std::atoi(argv[2]) : 30,
+                          .up_arguments = {"--settle-time", argc > 3 ? argv[3] : "15s"}};
   auto lab = LabCluster::Up(shape);
   if (!lab.ok()) {
     std::fprintf(stderr, "%s\n", std::string(lab.status().message()).c_str());
