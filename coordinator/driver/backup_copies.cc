@@ -17,11 +17,24 @@ using nlohmann::json;
 constexpr char kManifest[] = "manifest.json";
 constexpr char kBackupUploads[] = "backup/";  // UploadChunk.release_version, before the backup's id
 
-uint64_t DatastoreBytes(const json& manifest) {
-  const auto files = manifest.find("files");
-  if (files == manifest.end() || !files->is_object()) return 0;
-  const auto file = files->find(manifest.value("datastore_file", ""));
-  return file == files->end() || !file->is_object() ? 0 : file->value("bytes", uint64_t{0});
+// Throws json::exception where it is not what BackupCopy wrote.
+CopiedBackup Describe(const json& manifest, const std::string& id, const std::string& path) {
+  CopiedBackup copy{manifest.value("node", ""), path, {}};
+  v1::StoredBackup& backup = copy.backup;
+  backup.set_id(id);
+  backup.set_path(path);
+  backup.set_version(manifest.value("version", ""));
+  backup.set_taken_unix_ms(manifest.value("taken_unix_ms", int64_t{0}));
+  backup.set_cluster_id(manifest.value("cluster_id", ""));
+  backup.set_rollout(manifest.value("rollout", ""));
+  v1::Datastore datastore = v1::DATASTORE_UNSPECIFIED;
+  (void)v1::Datastore_Parse(manifest.value("datastore", ""), &datastore);
+  backup.set_datastore(datastore);
+  const json files = manifest.value("files", json::object());
+  const json file = files.value(manifest.value("datastore_file", ""), json::object());
+  backup.set_bytes(file.value("bytes", uint64_t{0}));
+  backup.set_sha256(file.value("sha256", ""));
+  return copy;
 }
 
 }  // namespace
@@ -37,21 +50,21 @@ std::vector<CopiedBackup> ListCopies(const std::string& folder) {
     const json manifest = json::parse(*text, nullptr, /*allow_exceptions=*/false);
     if (!manifest.is_object()) continue;
     try {
-      copies.push_back({name, manifest.value("node", ""), manifest.value("version", ""),
-                        manifest.value("taken_unix_ms", int64_t{0}), DatastoreBytes(manifest), path});
+      copies.push_back(Describe(manifest, name, path));
     } catch (const json::exception&) {
       continue;  // not what BackupCopy wrote
     }
   }
-  std::sort(copies.begin(), copies.end(),
-            [](const CopiedBackup& a, const CopiedBackup& b) { return a.taken_unix_ms > b.taken_unix_ms; });
+  std::sort(copies.begin(), copies.end(), [](const CopiedBackup& a, const CopiedBackup& b) {
+    return a.backup.taken_unix_ms() > b.backup.taken_unix_ms();
+  });
   return copies;
 }
 
 absl::StatusOr<std::vector<PushedFile>> FilesOfCopy(const std::string& folder, std::string_view id) {
   const std::vector<CopiedBackup> copies = ListCopies(folder);
-  const auto found =
-      std::find_if(copies.begin(), copies.end(), [&](const CopiedBackup& copy) { return copy.id == id; });
+  const auto found = std::find_if(copies.begin(), copies.end(),
+                                  [&](const CopiedBackup& copy) { return copy.backup.id() == id; });
   if (found == copies.end()) {
     return absl::NotFoundError(absl::StrCat(folder, " has no copy of backup ", std::string(id)));
   }
@@ -70,7 +83,7 @@ absl::StatusOr<std::vector<PushedFile>> FilesOfCopy(const std::string& folder, s
     pushed.push_back({{.path = path,
                        .sha256 = file.sha256,
                        .bytes = *bytes,
-                       .release_version = absl::StrCat(kBackupUploads, found->id),
+                       .release_version = absl::StrCat(kBackupUploads, found->backup.id()),
                        .file_name = file.name},
                       ""});
   }
@@ -86,7 +99,7 @@ absl::Status PruneCopies(const std::string& folder, uint32_t keep, std::string_v
   const std::vector<CopiedBackup> copies = ListCopies(folder);
   absl::Status first;
   for (size_t i = keep; i < copies.size(); ++i) {
-    if (copies[i].id == except) continue;
+    if (copies[i].backup.id() == except) continue;
     // The manifest first: a folder that is half gone is no copy.
     absl::Status removed = RemoveFileDurably(JoinPath(copies[i].path, kManifest));
     if (removed.ok()) removed = RemoveTree(copies[i].path);

@@ -9,17 +9,15 @@
 #include <vector>
 
 #include "coordinator/driver/release_files.h"
+#include "k3saga/v1/facts.pb.h"
 
 namespace k3saga::driver {
 
 // Backups in a folder of this machine (backup.copy_to), one folder a backup, as BackupCopy leaves them.
 struct CopiedBackup {
-  std::string id;
-  std::string node;     // that took it
-  std::string version;  // k3s then
-  int64_t taken_unix_ms = 0;
-  uint64_t bytes = 0;  // of the datastore's file
+  std::string node;  // that took it
   std::string path;
+  v1::StoredBackup backup;  // as its manifest describes it
 };
 
 // Newest first, as their manifests tell; what has none is no copy.

@@ -7,6 +7,8 @@
 #include "common/host/crash_point.h"
 #include "common/host/log.h"
 #include "common/reason.h"
+#include "coordinator/core/way.h"
+#include "coordinator/driver/backup_at_hand.h"
 #include "coordinator/driver/backup_copies.h"
 #include "coordinator/driver/backup_copy.h"
 #include "coordinator/driver/external_backup.h"
@@ -31,6 +33,15 @@ v1::Authority AuthorityOf(const core::State& state) {
   authority.set_epoch(state.epoch);
   authority.set_holder(state.holder);
   return authority;
+}
+
+// The backup that its server has to have, whole, before it is asked; "": none. Looked after before the server
+// is stopped, while everything runs, and again before the datastore goes.
+std::string NeededBackup(const v1::OperationIssued& issued, const core::State& state) {
+  if (issued.spec().has_restore_datastore()) return issued.spec().restore_datastore().backup_id();
+  if (!issued.spec().has_stop()) return "";
+  const core::RestoreSource source = core::RestoreSourceOf(state);
+  return source.server != nullptr && source.server->name() == issued.asked_of() ? source.backup->id() : "";
 }
 
 // Erases what is under way and not open any more.
@@ -156,6 +167,8 @@ void Dispatcher::Begin(const v1::OperationIssued& issued, const core::State& sta
     RunCommand(issued, state);
   } else if (issued.spec().has_stage() && PushesFiles(issued.spec().stage().release())) {
     PushFirst(issued, request, state);
+  } else if (const std::string backup = NeededBackup(issued, state); !backup.empty()) {
+    BackupFirst(issued, request, backup);
   } else {
     Follow(issued.sequence(), issued, request);
   }
@@ -193,21 +206,59 @@ void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunReque
   operations_[sequence].push = file_push_->Push(std::move(job));
 }
 
+void Dispatcher::BackupFirst(const v1::OperationIssued& issued, const v1::RunRequest& request,
+                             const std::string& backup) {
+  BackupAtHand::Job job;
+  job.node = issued.asked_of();
+  job.authority = request.authority();
+  job.backup_id = backup;
+  job.copies = copy_backups_to_;
+  job.deadline = std::chrono::seconds(issued.deadline_seconds());
+  job.progress = [this, issued](const v1::Progress& progress) {
+    hear_.progress(issued.sequence(), issued.node(), progress);
+  };
+  job.done = [this, issued, request](const absl::StatusOr<bool>& brought) {
+    if (brought.ok()) {
+      operations_[issued.sequence()].brought = *brought;
+      Follow(issued.sequence(), issued, request);
+      return;
+    }
+    const bool unknown = absl::IsDeadlineExceeded(brought.status());
+    v1::Outcome outcome;
+    outcome.set_code(unknown ? v1::Outcome::UNKNOWN : v1::Outcome::FAILED);
+    *outcome.mutable_reason() =
+        MakeReason(unknown ? v1::TIMED_OUT : v1::BACKUP_UNUSABLE, issued.asked_of(),
+                   std::string(brought.status().message()), "choose another one: k3saga backups");
+    Settle(issued.sequence(), std::move(outcome), "");
+  };
+  operations_[issued.sequence()].backup = std::make_unique<BackupAtHand>(edge_, std::move(job));
+}
+
 void Dispatcher::Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request) {
+  OperationFollower::Hear hear;
+  hear.progress = [this, sequence, about = issued.node()](const v1::Progress& progress) {
+    hear_.progress(sequence, about, progress);
+  };
+  hear.settled = [this, issued, authority = request.authority()](v1::Outcome outcome,
+                                                                 const std::string& journal_id) {
+    Ended(issued, authority, std::move(outcome), journal_id);
+  };
   operations_[sequence].follower = std::make_unique<OperationFollower>(
-      edge_, issued.asked_of(), request, std::chrono::seconds(issued.deadline_seconds()),
-      OperationFollower::Hear{[this, sequence, about = issued.node()](const v1::Progress& progress) {
-                                hear_.progress(sequence, about, progress);
-                              },
-                              [this, sequence, issued, authority = request.authority()](
-                                  v1::Outcome outcome, const std::string& journal_id) {
-                                if (!copy_backups_to_.empty() && outcome.code() == v1::Outcome::SUCCEEDED &&
-                                    issued.spec().has_backup()) {
-                                  CopyFirst(issued, authority, std::move(outcome), journal_id);
-                                } else {
-                                  Settle(sequence, std::move(outcome), journal_id);
-                                }
-                              }});
+      edge_, issued.asked_of(), request, std::chrono::seconds(issued.deadline_seconds()), std::move(hear));
+}
+
+void Dispatcher::Ended(const v1::OperationIssued& issued, const v1::Authority& authority, v1::Outcome outcome,
+                       const std::string& journal_id) {
+  const bool succeeded = outcome.code() == v1::Outcome::SUCCEEDED;
+  if (succeeded && issued.spec().has_backup() && !copy_backups_to_.empty()) {
+    CopyFirst(issued, authority, std::move(outcome), journal_id);
+    return;
+  }
+  if (succeeded && operations_[issued.sequence()].brought) {
+    outcome.mutable_backup()->set_path(
+        absl::StrCat("the backup was brought from its copy in ", copy_backups_to_));
+  }
+  Settle(issued.sequence(), std::move(outcome), journal_id);
 }
 
 // An external datastore is nobody's node's to copy.

@@ -40,6 +40,8 @@ class Dispatcher {
  private:
   struct Operation {
     fleet::CallHandle push;
+    fleet::CallHandle backup;  // that it needs
+    bool brought = false;      // from its copy here
     std::unique_ptr<OperationFollower> follower;
     fleet::CallHandle copy;     // of the backup it took
     fleet::CallHandle command;  // an external datastore's backup
@@ -49,11 +51,15 @@ class Dispatcher {
   void HoldBack(const v1::OperationIssued& issued);
   void Begin(const v1::OperationIssued& issued, const core::State& state);
   void PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request, const core::State& state);
+  void BackupFirst(const v1::OperationIssued& issued, const v1::RunRequest& request,
+                   const std::string& backup);
   void Follow(uint64_t sequence, const v1::OperationIssued& issued, const v1::RunRequest& request);
   void RunCommand(const v1::OperationIssued& issued, const core::State& state);
   void BeginProbe(const v1::ProbeIssued& issued, const core::State& state);
   void BeginGate(const v1::ExternalGateAsked& asked, const core::State& state);
   void BeginTimer(const v1::TimerSet& timer);
+  void Ended(const v1::OperationIssued& issued, const v1::Authority& authority, v1::Outcome outcome,
+             const std::string& journal_id);
   void CopyFirst(const v1::OperationIssued& issued, const v1::Authority& authority, v1::Outcome outcome,
                  const std::string& journal_id);
   void Settle(uint64_t sequence, v1::Outcome outcome, const std::string& journal_id);

@@ -40,8 +40,9 @@ std::string Gained(const v1::Outcome& outcome) {
       return absl::StrCat(": runs ", outcome.install().running_version(), ", k3s was down for ",
                           Elapsed(static_cast<int64_t>(outcome.install().down_ms())));
     case v1::Outcome::kBackup:
-      // Velero's is an object of this name, with no size of its own.
+      // Velero's is an object of this name, with no size of its own; neither has what a command took.
       if (outcome.backup().path().empty()) return absl::StrCat(": ", outcome.backup().id());
+      if (outcome.backup().bytes() == 0) return absl::StrCat(": ", outcome.backup().path());
       return absl::StrCat(": ", outcome.backup().path(), " (", Bytes(outcome.backup().bytes()), ")");
     case v1::Outcome::kDrain:
       return absl::StrCat(

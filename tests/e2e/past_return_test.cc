@@ -1,6 +1,7 @@
 // Past the point of no return with real etcd: an upgrade that goes back by itself, with the datastore, and
 // what Velero took beside it.
 
+#include "common/host/files.h"
 #include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
 #include "tests/support/eventually.h"
@@ -58,6 +59,44 @@ TEST(PastReturn, AFailureBringsTheDatastoreBackWhereThatWasAgreedTo) {
   const nlohmann::json status = lab.K3sagaJson({"status"});
   EXPECT_TRUE(status["past_point_of_no_return"]);
   EXPECT_TRUE(status["lost_since"].is_string());
+}
+
+// The server that took the backup has lost it, and the process dies before the datastore is back: whoever
+// goes on brings the copy of this machine there.
+TEST(PastReturn, TheDatastoreComesBackFromTheCopyWhereItsServerLostTheBackup) {
+  auto up = LabCluster::Up({.servers = 3, .workers = 0, .up_arguments = {"--health-timeout", "20s"}});
+  ASSERT_TRUE(up.ok()) << up.status();
+  LabCluster& lab = **up;
+  AppendToClusterFile(lab, "backup: {restore_on_failure: true, copy_to: copies}\n");
+  Datastore datastore(lab);
+  ASSERT_TRUE(datastore.Note("before"));
+  ASSERT_EQ(lab.Lab({"fault", "node", LeaderOf(lab), "node-not-ready", "--only", kNew}).exit_code, 0);
+
+  ChildProcess upgrade = lab.StartK3saga({"upgrade", "--to", kNew, "--yes"}, "upgrade.log");
+  const auto said = [&](const std::string& words) {
+    return Eventually([&] { return lab.Log("upgrade.log").find(words) != std::string::npos; },
+                      std::chrono::seconds(240));
+  };
+  ASSERT_TRUE(said("== Upgrade servers")) << lab.Log("upgrade.log");
+  ASSERT_TRUE(Eventually([&] { return datastore.Note("after"); }));
+  const nlohmann::json backup = lab.K3sagaJson({"backups"})["backups"][0];
+  const std::string node = backup["node"];
+  ASSERT_TRUE(RemoveTree(lab.Path("nodes/" + node + "/root/var/lib/k3saga-agent/backups/" +
+                                  backup["id"].get<std::string>()))
+                  .ok());
+  ASSERT_TRUE(said("== Stop servers")) << lab.Log("upgrade.log");
+  upgrade.Kill();
+
+  const auto resume = lab.K3saga({"resume"});
+  EXPECT_EQ(resume.exit_code, 1) << resume.out << resume.err;
+  EXPECT_EQ(StateOf(lab), "compensated") << resume.out << resume.err;
+  EXPECT_EQ(lab.RunningVersions(), (Versions{{"s1", kOld}, {"s2", kOld}, {"s3", kOld}}));
+  EXPECT_TRUE(datastore.HasNote("before"));
+  EXPECT_FALSE(datastore.HasNote("after"));
+  EXPECT_EQ(MembersOf(lab), (std::map<std::string, size_t>{{"s1", 3}, {"s2", 3}, {"s3", 3}}));
+  const auto verified = lab.K3saga({"backup", "verify", backup["id"].get<std::string>()});
+  EXPECT_EQ(verified.exit_code, 0) << verified.out;
+  EXPECT_THAT(verified.out, HasSubstr(node + ": every file is as it was taken")) << "it has it again";
 }
 
 // A Velero restore that fails is said, and undoes nothing: one SQLite server, back over a minor version.

@@ -102,9 +102,15 @@ TEST_F(RestoreOf, TwoServersFromTheCoordinatorsCopy) {
   EXPECT_FALSE(Exists(FolderOn(node)));
 
   ASSERT_TRUE(WriteFileDurably(token, secret).ok());
+  // Without consent nothing is changed anywhere.
+  const auto unasked = lab_->K3saga({"restore", "--backup", backup_["id"].get<std::string>(), "--yes"});
+  EXPECT_EQ(unasked.exit_code, 3) << unasked.out << unasked.err;
+  EXPECT_THAT(unasked.out + unasked.err, HasSubstr("it is brought to " + node));
+  EXPECT_FALSE(Exists(FolderOn(node)));
+
   const auto restore = Restore();
   EXPECT_THAT(restore.out + restore.err, HasSubstr("no server has it"));
-  EXPECT_THAT(restore.out + restore.err, HasSubstr("was brought to " + node + " and verified there"));
+  EXPECT_THAT(restore.out + restore.err, HasSubstr("the backup was brought from its copy"));
   EXPECT_THAT(restore.out + restore.err, Not(HasSubstr(secret))) << "the token is a secret";
   ExpectRestored(restore);
   EXPECT_EQ(MembersOf(*lab_), (Members{{"s1", 2}, {"s2", 2}}));

@@ -9,8 +9,8 @@
 
 #include "common/reason.h"
 #include "common/status_macros.h"
-#include "coordinator/cli/bring_backup.h"
 #include "coordinator/cli/commands/commands.h"
+#include "coordinator/cli/stored_backups.h"
 #include "coordinator/driver/backup_copies.h"
 #include "coordinator/driver/backup_copy.h"
 #include "coordinator/driver/external_backup.h"
@@ -145,11 +145,12 @@ std::vector<view::BackupRow> GatherBackups(const Answers& answers, const std::st
   }
   for (const driver::CopiedBackup& copy :
        copies.empty() ? std::vector<driver::CopiedBackup>() : driver::ListCopies(copies)) {
-    if (const auto found = by_id.find(copy.id); found != by_id.end()) {
+    if (const auto found = by_id.find(copy.backup.id()); found != by_id.end()) {
       rows[found->second].copy = copy.path;
       continue;
     }
-    rows.push_back({copy.id, copy.node, copy.version, copy.taken_unix_ms, copy.bytes, "", copy.path});
+    rows.push_back({copy.backup.id(), copy.node, copy.backup.version(), copy.backup.taken_unix_ms(),
+                    copy.backup.bytes(), "", copy.path});
   }
   std::stable_sort(rows.begin(), rows.end(), [](const view::BackupRow& a, const view::BackupRow& b) {
     return a.taken_ms > b.taken_ms;

@@ -7,9 +7,9 @@
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "coordinator/cli/begin.h"
-#include "coordinator/cli/bring_backup.h"
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/prompt.h"
+#include "coordinator/cli/stored_backups.h"
 #include "coordinator/core/saga.h"
 #include "coordinator/core/way_back.h"
 #include "coordinator/view/json.h"
@@ -130,7 +130,7 @@ ExitCode Run(const RollbackCommand& command, const Context& context) {
   std::vector<std::string> backups;
   for (const core::Backup& backup : undone->backups) backups.push_back(backup.result.id());
   if (!undone->past_return) backups.clear();  // no datastore goes back
-  const auto facts = FactsWithBackup(context, **session, begin->rollouts, backups);
+  const auto facts = FactsWithCopy(context, **session, backups);
   if (!facts.ok()) return Failure(context, facts.status());
   return Agree(context, **session, *begin, command.consent, *facts, [&](const core::PlanRequest& request) {
     return core::MakeRollbackPlan(request, *undone, *facts);
@@ -144,7 +144,7 @@ ExitCode Run(const RestoreCommand& command, const Context& context) {
   auto begin = OpenToBegin(**session);
   if (!begin.ok()) return NotBegun(context, begin.status());
   const core::RestoreWish wish{command.backup, VeleroBackupBeside(*begin, command.backup)};
-  const auto facts = FactsWithBackup(context, **session, begin->rollouts, {command.backup});
+  const auto facts = FactsWithCopy(context, **session, {command.backup});
   if (!facts.ok()) return Failure(context, facts.status());
   return Agree(context, **session, *begin, command.consent, *facts, [&](const core::PlanRequest& request) {
     return core::MakeRestorePlan(request, wish, *facts);

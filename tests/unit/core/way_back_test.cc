@@ -77,7 +77,7 @@ TEST(Rollback, WithTheDatastore) {
   Stage stage(MakeRollback(3, 2, true));
   stage.Play();
   EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
-  EXPECT_THAT(stage.Issued(), ElementsAre("put_back w1", "put_back w2", "stop s1", "stop s2", "stop s3",
+  EXPECT_THAT(stage.Issued(), ElementsAre("put_back w1", "put_back w2", "stop s2", "stop s1", "stop s3",
                                           "put_back s2", "restore_datastore s2", "put_back s1", "rejoin s1",
                                           "put_back s3", "rejoin s3", "restart w1", "restart w2"));
   EXPECT_EQ(Asked(stage, Verb::kRestoreDatastore, "s2")->restore_datastore().sha256(), "5a");
@@ -101,7 +101,7 @@ TEST(Restore, AtTheSameVersionSwapsNoFiles) {
   Stage stage(created);
   stage.Play();
   EXPECT_EQ(stage.state().result, v1::RolloutEnded::SUCCEEDED);
-  EXPECT_THAT(stage.Issued(), ElementsAre("stop s1", "stop s2", "stop s3", "restore_datastore s2",
+  EXPECT_THAT(stage.Issued(), ElementsAre("stop s2", "stop s1", "stop s3", "restore_datastore s2",
                                           "rejoin s1", "rejoin s3", "restart w1"));
 }
 
@@ -146,6 +146,16 @@ TEST(Upgrade, LetsVeleroBackUpBeforeTheFirstServer) {
   EXPECT_EQ(fails.state().result, v1::RolloutEnded::STOPPED);
   EXPECT_EQ(fails.state().end_reason.code(), v1::VELERO_FAILED);
   EXPECT_THAT(fails.Issued({"install"}), IsEmpty());
+}
+
+// Whoever has the backup is asked first: where it is found wanting, nobody else was stopped.
+TEST(Restore, ABackupThatIsOfNoUseStopsNobodyElse) {
+  Stage stage(MakeRollback(3, 0, true));
+  stage.script = Fails(Verb::kStop, "s2", Failed(v1::BACKUP_UNUSABLE));
+  stage.Play();
+  EXPECT_EQ(stage.state().result, v1::RolloutEnded::STOPPED);
+  EXPECT_EQ(stage.state().end_reason.code(), v1::RESTORE_FAILED);
+  EXPECT_THAT(stage.Issued(), ElementsAre("stop s2", "restart s2"));
 }
 
 TEST(Restore, AServerThatDoesNotStopLetsTheOthersStartAgain) {
@@ -299,7 +309,7 @@ TEST(Compensation, PastReturnWithConsentBringsTheDatastoreBack) {
   EXPECT_EQ(stage.state().end_reason.code(), v1::NODE_NOT_READY);
   const std::vector<std::string> way =
       stage.Issued({"stop", "put_back", "restore_datastore", "rejoin", "restart"});
-  EXPECT_THAT(way, ElementsAre("stop s1", "stop s2", "stop s3", "put_back s2", "restore_datastore s2",
+  EXPECT_THAT(way, ElementsAre("stop s2", "stop s1", "stop s3", "put_back s2", "restore_datastore s2",
                                "put_back s1", "rejoin s1", "put_back s3", "rejoin s3", "restart w1"));
   EXPECT_EQ(Asked(stage, Verb::kPutBack, "s1")->put_back().rollout(), "");
   for (const char* server : {"s1", "s2", "s3"})

@@ -21,6 +21,8 @@ class CopiesTest : public testing::Test {
                                      {"node", "s1"},
                                      {"version", "v1.31.4+k3s1"},
                                      {"taken_unix_ms", taken},
+                                     {"datastore", "DATASTORE_EMBEDDED_ETCD"},
+                                     {"cluster_id", "uid"},
                                      {"datastore_file", "snapshot"},
                                      {"files", {{"snapshot", file}}}};
     dir_.Write(id + "/snapshot", "data", 0600);
@@ -28,7 +30,7 @@ class CopiesTest : public testing::Test {
   }
   std::vector<std::string> Ids() {
     std::vector<std::string> ids;
-    for (const CopiedBackup& copy : ListCopies(dir_.path())) ids.push_back(copy.id);
+    for (const CopiedBackup& copy : ListCopies(dir_.path())) ids.push_back(copy.backup.id());
     return ids;
   }
 
@@ -45,8 +47,12 @@ TEST_F(CopiesTest, AreListedByTheirTime) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
   const CopiedBackup first = ListCopies(dir_.path()).front();
   EXPECT_EQ(first.node, "s1");
-  EXPECT_EQ(first.version, "v1.31.4+k3s1");
-  EXPECT_EQ(first.bytes, 4u);
+  EXPECT_EQ(first.path, dir_ / "a");
+  EXPECT_EQ(first.backup.version(), "v1.31.4+k3s1");
+  EXPECT_EQ(first.backup.bytes(), 4u);
+  EXPECT_EQ(first.backup.sha256(), Sha256Of("data"));
+  EXPECT_EQ(first.backup.datastore(), v1::DATASTORE_EMBEDDED_ETCD);
+  EXPECT_EQ(first.backup.cluster_id(), "uid");
 }
 
 TEST_F(CopiesTest, AreReadToBeVerified) {

@@ -350,6 +350,29 @@ TEST_F(DriverTest, ABackupThatIsToBeCopiedCountsOnceItIs) {
               HasSubstr("not copied to /proc/no/such/place"));
 }
 
+TEST_F(DriverTest, ABackupIsReadWhereItIsBeforeTheDatastoreGoes) {
+  v1::OperationSpec spec;
+  spec.mutable_restore_datastore()->set_backup_id("b1");
+  ASSERT_TRUE(Start({Issue(1, "w3", spec)}).ok());
+  EXPECT_TRUE(fleet_.runs.empty());
+  ASSERT_EQ(fleet_.verifications.size(), 1u);
+  EXPECT_EQ(fleet_.verifications[0].node, "w3");
+  v1::VerifyBackupReply sound;
+  sound.set_sound(true);
+  fleet_.verifications[0].callback(sound);
+  EXPECT_THAT(Asked(), ElementsAre("w3 1"));
+
+  // Again by whoever goes on; nothing is begun with a backup that is of no use.
+  ASSERT_TRUE(DieAndResume().ok());
+  EXPECT_TRUE(fleet_.runs.empty());
+  ASSERT_EQ(fleet_.verifications.size(), 2u);
+  fleet_.verifications[1].callback(absl::NotFoundError("no such backup"));
+  loop_.RunPosted();
+  EXPECT_TRUE(fleet_.runs.empty());
+  EXPECT_EQ(Log().back(), "settled 1 FAILED");
+  EXPECT_EQ(journal_.rollouts[kRollout].back().settled().outcome().reason().code(), v1::BACKUP_UNUSABLE);
+}
+
 TEST_F(DriverTest, AfterADeathOpenOperationsAreAskedForAgainByTheirNames) {
   ASSERT_TRUE(
       Start({Issue(1, "w3", StageSpec()), Issue(2, "w1", StageSpec()), Issue(3, "w2", StageSpec())}).ok());

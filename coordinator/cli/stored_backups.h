@@ -8,7 +8,7 @@
 #include "coordinator/cli/session.h"
 #include "coordinator/journal/journal.h"
 
-// Backups on their nodes and on this machine (backup.copy_to), where the one stands in for the other.
+// Backups on their nodes, and on this machine (backup.copy_to) where those stand in for them.
 namespace k3saga::cli {
 
 // As whom a command beside all rollouts speaks with agents: `name` tells it from others.
@@ -20,12 +20,10 @@ v1::Authority AuthorityForBackup(const std::vector<view::NodeAnswer>& answers,
 absl::Status VerifyBackupOn(Session& session, const std::string& node, const std::string& id);
 
 // The facts of all nodes, as a way back from the first of these backups is planned by them. Where no server
-// has that backup (any more), or what it has is damaged, and a copy lies here, the copy is brought to a
-// server first: to the one that took it, else to the first that answers; verified here before and there
-// afterwards, and said. Nothing of the cluster is touched by that. Nothing is brought while a rollout holds
-// the cluster.
-absl::StatusOr<std::vector<v1::NodeFacts>> FactsWithBackup(
-    const Context& context, Session& session, const std::vector<journal::RolloutSummary>& rollouts,
-    const std::vector<std::string>& backups);
+// has that backup (any more), or what it has is damaged, and a whole copy lies here, a server counts as
+// having it: the one that took it, else the first that answers; that is said. Reads only: the rollout brings
+// the copy there (driver::BackupAtHand). kDataLoss: the copy is damaged, too.
+absl::StatusOr<std::vector<v1::NodeFacts>> FactsWithCopy(const Context& context, Session& session,
+                                                         const std::vector<std::string>& backups);
 
 }  // namespace k3saga::cli
