@@ -13,15 +13,9 @@
 #include "agent/node/installer.h"
 #include "agent/node/process_check.h"
 #include "agent/node/systemd.h"
+#include "common/release/files.h"
 
 namespace k3saga::node {
-
-// What the files of a release are called on one architecture.
-struct ReleaseFiles {
-  std::string binary;
-  std::string checksums;            // "HASH  FILE" lines
-  std::vector<std::string> images;  // archives of images, best first; any one of them will do
-};
 
 // The place where a distribution of Kubernetes plugs in: what an agent has to know of it to read and to
 // change this machine. The phases of an operation (keep, place, run the installer, compare, restart, verify,
@@ -42,7 +36,7 @@ class Distribution {
   // Where it keeps its data when it was not told otherwise.
   virtual std::string DataDirectory(const HostPaths& paths) const = 0;
 
-  virtual ReleaseFiles FilesOfRelease(std::string_view architecture) const = 0;
+  virtual release::Files FilesOfRelease(std::string_view architecture) const = 0;
 
   // All that its installer or the placing of a release may write or remove here: kept before, put back by a
   // way back. Of these, those that are not there are removed by it.

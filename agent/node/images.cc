@@ -1,7 +1,6 @@
 #include "agent/node/images.h"
 
 #include <absl/strings/match.h>
-#include <absl/strings/str_cat.h>
 
 #include "common/host/files.h"
 #include "common/status_macros.h"
@@ -14,14 +13,6 @@ constexpr char kPrefix[] = "k3s-airgap-images-";
 std::string FolderOf(const std::string& data_dir) { return JoinPath(data_dir, "agent/images"); }
 
 }  // namespace
-
-std::vector<std::string> ImageArchiveNames(std::string_view architecture) {
-  std::vector<std::string> names;
-  for (const char* ending : {".tar.zst", ".tar.gz", ".tar"}) {
-    names.push_back(absl::StrCat(kPrefix, std::string(architecture), ending));
-  }
-  return names;
-}
 
 std::vector<std::string> ImageArchives(const std::string& data_dir) {
   std::vector<std::string> archives;

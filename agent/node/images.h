@@ -11,9 +11,6 @@ namespace k3saga::node {
 // Air-gapped nodes load k3s's own images from an archive in <data-dir>/agent/images (docs.k3s.io, "Air-Gap
 // Install").
 
-// Names under which a release offers it, best first: "k3s-airgap-images-amd64.tar.zst", ".tar.gz", ".tar".
-std::vector<std::string> ImageArchiveNames(std::string_view architecture);
-
 // k3s's own archives that lie in <data-dir>/agent/images now, as paths; other people's archives are not ours.
 std::vector<std::string> ImageArchives(const std::string& data_dir);
 

@@ -1,7 +1,5 @@
 #include "agent/node/k3s.h"
 
-#include <absl/strings/str_cat.h>
-
 #include "agent/node/images.h"
 #include "agent/node/k3s_installer.h"
 #include "agent/node/k3s_reader.h"
@@ -9,13 +7,6 @@
 
 namespace k3saga::node {
 namespace {
-
-// "k3s", "k3s-arm64", "k3s-armhf", "k3s-s390x".
-std::string BinaryFileName(std::string_view architecture) {
-  if (architecture == "amd64") return "k3s";
-  if (architecture == "arm") return "k3s-armhf";
-  return "k3s-" + std::string(architecture);
-}
 
 class K3sDistribution final : public Distribution {
  public:
@@ -27,10 +18,8 @@ class K3sDistribution final : public Distribution {
 
   std::string DataDirectory(const HostPaths& paths) const override { return K3sDataDirectory(paths); }
 
-  ReleaseFiles FilesOfRelease(std::string_view architecture) const override {
-    return {.binary = BinaryFileName(architecture),
-            .checksums = absl::StrCat("sha256sum-", std::string(architecture), ".txt"),
-            .images = ImageArchiveNames(architecture)};
+  release::Files FilesOfRelease(std::string_view architecture) const override {
+    return release::FilesOf(architecture);
   }
 
   std::vector<std::string> FilesAtStake(const Installation& installation) const override {

@@ -1,20 +1,19 @@
 #include "agent/node/releases.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_replace.h>
-#include <absl/strings/str_split.h>
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
-#include "agent/node/download.h"
 #include "agent/node/uploads.h"
 #include "common/host/clock.h"
 #include "common/host/crash_point.h"
 #include "common/host/files.h"
 #include "common/reason.h"
+#include "common/release/download.h"
+#include "common/release/fetch.h"
+#include "common/release/files.h"
 #include "common/status_macros.h"
 #include "common/version.h"
 
@@ -28,54 +27,11 @@ CrashPoint kBeforeVerified("releases.before_verified");
 
 constexpr char kMarker[] = "verified";
 constexpr char kInstallerName[] = "install.sh";
-constexpr uint64_t kInstallerCap = 4ull << 20;
-constexpr uint64_t kChecksumCap = 1ull << 20;
-constexpr uint64_t kReserve = 64ull << 20;
+constexpr char kThisNode[] = "this node";
 
 absl::Status Fail(v1::ReasonCode code, std::string_view subject, std::string_view detail,
                   std::string_view remedy = "") {
   return ReasonError(MakeReason(code, subject, detail, remedy));
-}
-
-// A typed reason stays; else says what a failed transfer means to whoever asked for the release.
-absl::Status TransferError(const absl::Status& error, std::string_view version) {
-  v1::Reason reason = ReasonOf(error, version);
-  if (reason.code() == v1::LOCAL_FAILURE) {
-    reason.set_code(absl::IsNotFound(error) ? v1::RELEASE_UNAVAILABLE : v1::DOWNLOAD_FAILED);
-  } else if (reason.code() == v1::DISK_FULL) {
-    reason.set_code(v1::DISK_SPACE);
-    reason.set_remedy("make room on this node");
-  }
-  return ReasonError(reason, error.code());
-}
-
-// Fetches a file that must have this hash; an existing one that has it is kept. A wrong one is removed: going
-// on with it would never come right.
-template <typename Source>
-absl::Status FetchVerified(Source& source, const std::string& name, const std::string& sha256,
-                           const std::string& path, uint64_t cap) {
-  if (auto have = Sha256OfFile(path); have.ok() && *have == sha256) return absl::OkStatus();
-  const std::string partial = path + ".part";
-  K3SAGA_RETURN_IF_ERROR(source.Fetch(name, partial, cap));
-  K3SAGA_ASSIGN_OR_RETURN(const std::string got, Sha256OfFile(partial));
-  if (got != sha256) {
-    K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
-    return Fail(v1::CHECKSUM_MISMATCH, name,
-                absl::StrCat("SHA-256 of what ", source.Describe(), " has is ", got.substr(0, 12),
-                             "..., its checksum file says ", sha256.substr(0, 12), "..."),
-                "the download was damaged or the source is not to be trusted");
-  }
-  return RenameDurably(partial, path);
-}
-
-// The first archive of images that the checksum file names.
-absl::StatusOr<std::pair<std::string, std::string>> FindImages(const std::string& checksums,
-                                                               const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    K3SAGA_ASSIGN_OR_RETURN(std::string sha, FindChecksum(checksums, name));
-    if (!sha.empty()) return std::pair(name, std::move(sha));
-  }
-  return absl::NotFoundError("the release names no archive of images");
 }
 
 absl::Status WriteMarker(const StagedRelease& staged) {
@@ -117,41 +73,27 @@ class ReleaseStore::Source {
 
  private:
   absl::Status FetchUrl(const std::string& name, const std::string& path, uint64_t cap) {
-    std::string base = source_.location();
-    while (absl::EndsWith(base, "/")) base.pop_back();
-    const std::string url =
-        absl::StrCat(base, "/download/", absl::StrReplaceAll(version_, {{"+", "%2B"}}), "/", name);
-    DownloadOptions options;
+    release::DownloadOptions options;
     options.deadline = end_ - SystemClock().Steady();
     options.size_cap = cap;
+    options.keep_free = release::kKeepFree;
     options.proxy = options_.proxy;
     options.no_proxy = options_.no_proxy;
-    absl::Status no_space;
     options.progress = [&](uint64_t done, uint64_t total) {
-      if (total > done) no_space = CheckSpace(path, total - done);
-      return no_space.ok() && (!options_.progress || options_.progress(name, done, total));
+      return !options_.progress || options_.progress(name, done, total);
     };
-    const absl::Status status = Download(url, path, options);
-    return no_space.ok() ? status : no_space;
+    return release::Download(release::UrlOf(source_.location(), version_, name), path, options);
   }
 
   absl::Status Copy(const std::string& from, const std::string& to, uint64_t cap) {
     K3SAGA_ASSIGN_OR_RETURN(const uint64_t size, FileSize(from));
     if (size > cap)
       return absl::ResourceExhaustedError(absl::StrCat(from, " is larger than the ", cap, " bytes allowed"));
-    K3SAGA_RETURN_IF_ERROR(CheckSpace(to, size));
+    K3SAGA_RETURN_IF_ERROR(release::CheckSpace(to, size, release::kKeepFree));
     K3SAGA_RETURN_IF_ERROR(CopyFileDurably(from, to));
     if (options_.progress && !options_.progress(BaseName(to), size, size))
       return absl::CancelledError("stopped");
     return absl::OkStatus();
-  }
-
-  static absl::Status CheckSpace(const std::string& path, uint64_t more) {
-    K3SAGA_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes(DirName(path)));
-    if (free >= more + kReserve) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat(DirName(path), " has ", free >> 20, " MiB free, ",
-                                                     BaseName(path), " needs ", more >> 20,
-                                                     " MiB more and a reserve"));
   }
 
   const v1::ReleaseSource& source_;
@@ -160,24 +102,6 @@ class ReleaseStore::Source {
   const StageOptions& options_;
   const milliseconds end_;
 };
-
-absl::StatusOr<std::string> FindChecksum(std::string_view checksum_file, std::string_view file_name) {
-  for (absl::string_view line :
-       absl::StrSplit(absl::string_view(checksum_file.data(), checksum_file.size()), '\n')) {
-    const std::vector<std::string> words = absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
-    if (words.size() != 2) continue;
-    std::string_view name = words[1];
-    if (!name.empty() && name.front() == '*') name.remove_prefix(1);
-    if (name != file_name) continue;
-    std::string sha = absl::AsciiStrToLower(words[0]);
-    if (sha.size() != 64 || sha.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the checksum of ", std::string(file_name), " is no SHA-256"));
-    }
-    return sha;
-  }
-  return std::string();
-}
 
 ReleaseStore::ReleaseStore(StatePaths state, ProcessInspector* processes, const Distribution& distribution)
     : state_(std::move(state)), processes_(processes), distribution_(distribution) {}
@@ -220,37 +144,42 @@ bool ReleaseStore::IsStaged(const v1::Release& release, StagedRelease* staged) c
 
 absl::Status ReleaseStore::StageFrom(const v1::Release& release, uint64_t size_cap, Source& source,
                                      StagedRelease* staged) {
-  const ReleaseFiles files = distribution_.FilesOfRelease(MachineArchitecture());
+  const release::Files files = distribution_.FilesOfRelease(MachineArchitecture());
   const std::string& name = files.binary;
   const std::string& checksum_name = files.checksums;
   const std::string checksum_path = JoinPath(staged->folder, checksum_name);
   // Always anew: a resumed text of two versions of it would be nonsense.
   K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(checksum_path));
-  if (auto status = source.Fetch(checksum_name, checksum_path, kChecksumCap); !status.ok()) {
-    return TransferError(status, staged->version);
+  if (auto status = source.Fetch(checksum_name, checksum_path, release::kChecksumFileCap); !status.ok()) {
+    return release::TransferError(status, staged->version, kThisNode);
   }
-  K3SAGA_ASSIGN_OR_RETURN(const std::string checksums, ReadFile(checksum_path, kChecksumCap));
-  K3SAGA_ASSIGN_OR_RETURN(staged->sha256, FindChecksum(checksums, name));
+  K3SAGA_ASSIGN_OR_RETURN(const std::string checksums, ReadFile(checksum_path, release::kChecksumFileCap));
+  K3SAGA_ASSIGN_OR_RETURN(staged->sha256, release::FindChecksum(checksums, name));
   if (staged->sha256.empty()) {
     return Fail(v1::RELEASE_UNAVAILABLE, staged->version,
                 absl::StrCat(source.Describe(), ": ", checksum_name, " does not name ", name));
   }
   staged->binary = JoinPath(staged->folder, "k3s");
-  if (auto status = FetchVerified(source, name, staged->sha256, staged->binary, size_cap); !status.ok()) {
-    return TransferError(status, staged->version);
+  const auto fetch = [&](const std::string& file, const std::string& sha256, const std::string& path) {
+    return release::FetchVerified(
+        {.name = file, .sha256 = sha256, .path = path, .source = source.Describe()},
+        [&](const std::string& partial) { return source.Fetch(file, partial, size_cap); });
+  };
+  if (auto status = fetch(name, staged->sha256, staged->binary); !status.ok()) {
+    return release::TransferError(status, staged->version, kThisNode);
   }
   if (chmod(staged->binary.c_str(), 0755) != 0)
     return absl::InternalError("cannot make the staged binary executable");
   K3SAGA_RETURN_IF_ERROR(CheckVersion(*staged));
   if (!release.images()) return absl::OkStatus();
-  auto images = FindImages(checksums, files.images);
+  auto images = release::FindImages(checksums, files.images);
   if (!images.ok()) {
     return Fail(v1::RELEASE_UNAVAILABLE, staged->version,
                 absl::StrCat(source.Describe(), ": ", std::string(images.status().message())));
   }
   staged->images = JoinPath(staged->folder, images->first);
-  auto status = FetchVerified(source, images->first, images->second, staged->images, size_cap);
-  return status.ok() ? status : TransferError(status, staged->version);
+  auto status = fetch(images->first, images->second, staged->images);
+  return status.ok() ? status : release::TransferError(status, staged->version, kThisNode);
 }
 
 absl::Status ReleaseStore::CheckVersion(const StagedRelease& staged) {
@@ -273,22 +202,22 @@ absl::Status ReleaseStore::StageInstaller(const v1::Installer& installer, const 
   K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
   absl::Status status;
   if (installer.kind() == v1::Installer::URL) {
-    DownloadOptions download;
+    release::DownloadOptions download;
     download.deadline = end - SystemClock().Steady();
-    download.size_cap = kInstallerCap;
+    download.size_cap = release::kInstallerCap;
     download.proxy = options.proxy;
     download.no_proxy = options.no_proxy;
-    status = Download(installer.location(), partial, download);
+    status = release::Download(installer.location(), partial, download);
   } else {
     std::string from = installer.location();
     if (installer.kind() == v1::Installer::COORDINATOR) {
       auto pushed = UploadStore(state_).Find("", kInstallerName);
-      if (!pushed.ok()) return TransferError(pushed.status(), "installer");
+      if (!pushed.ok()) return release::TransferError(pushed.status(), "installer", kThisNode);
       from = *pushed;
     }
     status = CopyFileDurably(from, partial);
   }
-  if (!status.ok()) return TransferError(status, "installer");
+  if (!status.ok()) return release::TransferError(status, "installer", kThisNode);
   K3SAGA_ASSIGN_OR_RETURN(const std::string sha, Sha256OfFile(partial));
   if (!installer.sha256().empty() && sha != absl::AsciiStrToLower(installer.sha256())) {
     K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));

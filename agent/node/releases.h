@@ -68,8 +68,4 @@ class ReleaseStore {
   const Distribution& distribution_;
 };
 
-// "HASH  FILE" (or "HASH *FILE") lines; "" when the file is not named. kInvalidArgument: named with something
-// that is no SHA-256.
-absl::StatusOr<std::string> FindChecksum(std::string_view checksum_file, std::string_view file_name);
-
 }  // namespace k3saga::node

@@ -1,11 +1,10 @@
 #include "coordinator/cli/release_images.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/str_cat.h>
-#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 
 #include "common/host/files.h"
+#include "common/release/files.h"
 #include "coordinator/gate/http_get.h"
 
 namespace k3saga::cli {
@@ -16,16 +15,14 @@ constexpr uint64_t kLargestList = 1 << 20;
 constexpr std::chrono::seconds kTimeout{3};
 
 absl::StatusOr<std::string> ReadList(const v1::ReleaseSource& source, const std::string& version) {
-  switch (source.kind()) {
-    case v1::ReleaseSource::GITHUB:
-      return gate::HttpGet(absl::StrCat(source.location(), "/download/",
-                                        absl::StrReplaceAll(version, {{"+", "%2B"}}), "/", kList),
-                           kTimeout, gate::Redirects::kFollow);
-    case v1::ReleaseSource::COORDINATOR:
-      return ReadFile(JoinPath(JoinPath(source.location(), version), kList), kLargestList);
-    default:
-      return absl::NotFoundError("not on this machine");
+  if (source.kind() != v1::ReleaseSource::FOLDER && release::IsHttpUrl(source.location())) {
+    return gate::HttpGet(release::UrlOf(source.location(), version, kList), kTimeout,
+                         gate::Redirects::kFollow);
   }
+  if (source.kind() == v1::ReleaseSource::COORDINATOR) {
+    return ReadFile(JoinPath(JoinPath(source.location(), version), kList), kLargestList);
+  }
+  return absl::NotFoundError("not on this machine");
 }
 
 }  // namespace

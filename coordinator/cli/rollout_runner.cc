@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "common/host/files.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
 #include "coordinator/cli/commands/commands.h"
@@ -51,7 +52,8 @@ class Runner {
                               .journal = journal_,
                               .fleet = session_.fleet(),
                               .random = [this] { return std::uniform_int_distribution<uint64_t>()(random_); },
-                              .decide = [](const core::State& state) { return core::Decide(state); }};
+                              .decide = [](const core::State& state) { return core::Decide(state); },
+                              .release_cache = JoinPath(session_.state_folder(), "releases")};
     driver_ = std::make_unique<driver::Driver>(
         std::move(services), std::vector<driver::Observer*>{presenter_.get(), control_.get()},
         [this](const driver::Finish& finish) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/host/files.h"
+#include "common/release/files.h"
 #include "common/version.h"
 #include "common/yaml/section.h"
 #include "coordinator/config/address.h"
@@ -20,10 +21,6 @@ constexpr char kDefaultInstaller[] = "https://get.k3s.io";
 constexpr char kDefaultChannelServer[] = "https://update.k3s.io/v1-release/channels";
 constexpr char kCoordinatorPrefix[] = "coordinator:";
 constexpr uint64_t kLargestFile = 4 << 20;
-
-bool IsHttpUrl(const std::string& text) {
-  return absl::StartsWith(text, "http://") || absl::StartsWith(text, "https://");
-}
 
 // One parse: what every section's reader shares.
 struct Context {
@@ -101,23 +98,32 @@ std::vector<ClusterNode> ReadNodes(yaml::Section& top) {
   return nodes;
 }
 
-// "https://..." | "/folder/on/the/node" | "coordinator:/folder/here"
+// What stands behind "coordinator:": a path of this machine, which has to be there, or a URL that it fetches.
+std::string HereOrUrl(yaml::Section& section, std::string_view key, const std::string& text,
+                      const Context& context) {
+  const std::string named = text.substr(sizeof kCoordinatorPrefix - 1);
+  if (release::IsHttpUrl(named)) return named;
+  std::string path = context.Resolve(named);
+  context.RequireFile(section, key, path);
+  return path;
+}
+
+// "https://..." | "/folder/on/the/node" | "coordinator:/folder/here" | "coordinator:https://..."
 void AddSource(yaml::Section& section, std::string_view key, const std::string& text, const Context& context,
                v1::Release* release) {
   v1::ReleaseSource* source = release->add_sources();
   source->set_location(text);
-  if (IsHttpUrl(text)) {
+  if (release::IsHttpUrl(text)) {
     source->set_kind(v1::ReleaseSource::GITHUB);
   } else if (absl::StartsWith(text, kCoordinatorPrefix)) {
     source->set_kind(v1::ReleaseSource::COORDINATOR);
-    source->set_location(context.Resolve(text.substr(sizeof kCoordinatorPrefix - 1)));
-    context.RequireFile(section, key, source->location());
+    source->set_location(HereOrUrl(section, key, text, context));
   } else if (absl::StartsWith(text, "/")) {
     source->set_kind(v1::ReleaseSource::FOLDER);
   } else {
     section.AddProblem(
-        key, absl::StrCat("expected https://..., /folder (on each node) or coordinator:/folder (on this "
-                          "machine), found \"",
+        key, absl::StrCat("expected https://..., /folder (on each node), coordinator:/folder (on this "
+                          "machine) or coordinator:https://... (fetched by this machine), found \"",
                           text, "\""));
   }
 }
@@ -128,18 +134,18 @@ void ReadInstaller(yaml::Section& section, const Context& context, v1::Installer
   if (text == "none") {
     installer->set_kind(v1::Installer::NONE);
     installer->clear_location();
-  } else if (IsHttpUrl(text)) {
+  } else if (release::IsHttpUrl(text)) {
     installer->set_kind(v1::Installer::URL);
   } else if (absl::StartsWith(text, kCoordinatorPrefix)) {
     installer->set_kind(v1::Installer::COORDINATOR);
-    installer->set_location(context.Resolve(text.substr(sizeof kCoordinatorPrefix - 1)));
-    context.RequireFile(section, "installer", installer->location());
+    installer->set_location(HereOrUrl(section, "installer", text, context));
   } else if (absl::StartsWith(text, "/")) {
     installer->set_kind(v1::Installer::FILE);
   } else {
     section.AddProblem("installer",
                        absl::StrCat("expected https://..., /file (on each node), coordinator:/file (on this "
-                                    "machine) or none, found \"",
+                                    "machine), coordinator:https://... (fetched by this machine) or none, "
+                                    "found \"",
                                     text, "\""));
   }
   installer->set_sha256(section.Text("installer_sha256"));
@@ -158,7 +164,7 @@ void ReadRelease(yaml::Section section, const Context& context, ClusterFile* fil
   }
   ReadInstaller(section, context, release->mutable_installer());
   file->channel_server = section.Text("channel_server", kDefaultChannelServer);
-  if (!IsHttpUrl(file->channel_server)) {
+  if (!release::IsHttpUrl(file->channel_server)) {
     section.AddProblem("channel_server", "expected a URL that starts with http:// or https://");
   }
   release->set_images(section.Bool("images", false));
@@ -177,7 +183,7 @@ SystemUpgradeController ReadSystemUpgradeController(yaml::Section section) {
     if (!controller.channel.empty())
       section.AddProblem("channel", "expected either a version or a channel, found both");
   }
-  if (!controller.channel.empty() && !IsHttpUrl(controller.channel)) {
+  if (!controller.channel.empty() && !release::IsHttpUrl(controller.channel)) {
     section.AddProblem("channel",
                        "expected the URL of a channel, such as "
                        "https://update.k3s.io/v1-release/channels/stable");

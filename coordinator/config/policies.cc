@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/release/files.h"
 #include "coordinator/gate/alert_filter.h"
 
 namespace k3saga::config {
@@ -79,10 +80,6 @@ void ReadCordonAndDrain(yaml::Section& section, Policy* policy) {
   if (policy->drain().enabled() && !policy->cordon()) {
     section.AddProblem("cordon", "expected true where drain is enabled: pods would come back to the node");
   }
-}
-
-bool IsHttpUrl(const std::string& text) {
-  return absl::StartsWith(text, "http://") || absl::StartsWith(text, "https://");
 }
 
 }  // namespace
@@ -168,7 +165,7 @@ void ReadBackupPolicy(yaml::Section section, v1::BackupPolicy* policy) {
 
 void ReadGate(yaml::Section section, v1::ExternalGate* gate) {
   gate->set_prometheus_url(section.Text("prometheus"));
-  if (!gate->prometheus_url().empty() && !IsHttpUrl(gate->prometheus_url())) {
+  if (!gate->prometheus_url().empty() && !release::IsHttpUrl(gate->prometheus_url())) {
     section.AddProblem("prometheus", "expected a URL that starts with http:// or https://");
   }
   gate->set_alert_filter(section.Text("filter"));

@@ -30,11 +30,13 @@ nodes:
 # Where a release comes from.
 release:
   # https://... (a GitHub release page or a mirror of it) | /folder (on each node, /folder/VERSION/k3s)
-  # | coordinator:/folder (on this machine; pushed to the nodes, which then need no internet)
+  # | coordinator:/folder (on this machine) | coordinator:https://... (fetched once, by this machine): both are pushed
+  # to the nodes, which then need no internet
   source: https://github.com/k3s-io/k3s/releases
   # Tried in order when the first does not have it.
   fallback_sources: []
-  # k3s's install script: https://... | /file (on each node) | coordinator:/file | none (replace the binary and restart only)
+  # k3s's install script: https://... | /file (on each node) | coordinator:/file | coordinator:https://...
+  # | none (replace the binary and restart only)
   installer: https://get.k3s.io
   # Refuse any other installer than the one with this hash.
   # installer_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

@@ -64,8 +64,9 @@ void BackupAtHand::ReadLater(const absl::Status& because) {
 
 void BackupAtHand::Bring(const std::string& why) {
   if (job_.copies.empty()) return Finish(absl::DataLossError(why));
-  push_ = std::make_unique<FilePush>(
-      edge_, [folder = job_.copies, id = job_.backup_id] { return FilesOfCopy(folder, id); });
+  push_ = std::make_unique<FilePush>(edge_, [folder = job_.copies, id = job_.backup_id](const FetchMoved&) {
+    return FilesOfCopy(folder, id);
+  });
   FilePush::Job push;
   push.node = job_.node;
   push.authority = job_.authority;

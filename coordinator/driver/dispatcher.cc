@@ -2,16 +2,19 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <set>
 #include <utility>
 
 #include "common/host/crash_point.h"
 #include "common/host/log.h"
 #include "common/reason.h"
+#include "common/status_macros.h"
 #include "coordinator/core/way.h"
 #include "coordinator/driver/backup_at_hand.h"
 #include "coordinator/driver/backup_copies.h"
 #include "coordinator/driver/backup_copy.h"
 #include "coordinator/driver/external_backup.h"
+#include "coordinator/driver/release_cache.h"
 #include "coordinator/fleet/rounds.h"
 
 namespace k3saga::driver {
@@ -54,8 +57,11 @@ void KeepOpen(UnderWay& under_way, const Open& open) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate)
-    : edge_(std::move(edge)), hear_(std::move(hear)), ask_gate_(std::move(ask_gate)) {}
+Dispatcher::Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate, std::string release_cache)
+    : edge_(std::move(edge)),
+      hear_(std::move(hear)),
+      ask_gate_(std::move(ask_gate)),
+      release_cache_(std::move(release_cache)) {}
 
 Dispatcher::~Dispatcher() { Clear(); }
 
@@ -175,12 +181,25 @@ void Dispatcher::Begin(const v1::OperationIssued& issued, const core::State& sta
   kAfterDispatch.MaybeDie();
 }
 
+// One download for the whole cluster: what any of its nodes needs.
+FilePush::List Dispatcher::ListOf(const v1::Release& release, const core::State& state) const {
+  std::set<std::string> architectures;
+  for (const core::NodeState& node : state.nodes) {
+    if (!node.plan->architecture().empty()) architectures.insert(node.plan->architecture());
+  }
+  return [cache = ReleaseCache(release_cache_), release,
+          architectures = std::vector<std::string>(architectures.begin(), architectures.end())](
+             const FetchMoved& moved) -> absl::StatusOr<std::vector<PushedFile>> {
+    K3SAGA_ASSIGN_OR_RETURN(const v1::Release local, cache.BringHere(release, architectures, moved));
+    return ListPushedFiles(local);
+  };
+}
+
 void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request,
                            const core::State& state) {
   const uint64_t sequence = issued.sequence();
   const v1::Release& release = issued.spec().stage().release();
-  if (file_push_ == nullptr)
-    file_push_ = std::make_unique<FilePush>(edge_, [release] { return ListPushedFiles(release); });
+  if (file_push_ == nullptr) file_push_ = std::make_unique<FilePush>(edge_, ListOf(release, state));
   const core::NodeState* node = state.Find(issued.asked_of());
   FilePush::Job job;
   job.node = issued.asked_of();
@@ -198,9 +217,10 @@ void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunReque
     v1::Outcome outcome;
     outcome.set_code(v1::Outcome::FAILED);
     outcome.set_node_state(v1::Outcome::UNTOUCHED);
-    const v1::ReasonCode code =
-        absl::IsDeadlineExceeded(status) ? v1::DOWNLOAD_FAILED : v1::RELEASE_UNAVAILABLE;
-    *outcome.mutable_reason() = MakeReason(code, issued.asked_of(), std::string(status.message()));
+    v1::Reason& reason = *outcome.mutable_reason();
+    reason = ReasonOf(status, issued.asked_of());  // typed where this machine fetches the release
+    if (reason.code() == v1::TIMED_OUT) reason.set_code(v1::DOWNLOAD_FAILED);
+    if (reason.code() == v1::LOCAL_FAILURE) reason.set_code(v1::RELEASE_UNAVAILABLE);
     Settle(sequence, std::move(outcome), "");
   };
   operations_[sequence].push = file_push_->Push(std::move(job));

@@ -25,7 +25,8 @@ class Dispatcher {
     std::function<void(uint64_t sequence, const std::string& node, const v1::Progress&)> progress;
   };
 
-  Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate);
+  // `release_cache`: a folder of ours, see ReleaseCache.
+  Dispatcher(OperationFollower::Edge edge, Hear hear, AskGate ask_gate, std::string release_cache);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -50,6 +51,7 @@ class Dispatcher {
   void DropWhatIsNotOpen(const core::State& state);
   void HoldBack(const v1::OperationIssued& issued);
   void Begin(const v1::OperationIssued& issued, const core::State& state);
+  FilePush::List ListOf(const v1::Release& release, const core::State& state) const;
   void PushFirst(const v1::OperationIssued& issued, const v1::RunRequest& request, const core::State& state);
   void BackupFirst(const v1::OperationIssued& issued, const v1::RunRequest& request,
                    const std::string& backup);
@@ -68,6 +70,7 @@ class Dispatcher {
   const OperationFollower::Edge edge_;
   const Hear hear_;
   const AskGate ask_gate_;
+  const std::string release_cache_;
   std::unique_ptr<FilePush> file_push_;  // outlives the operations' handles
   std::map<uint64_t, Operation> operations_;
   std::map<uint64_t, fleet::CallHandle> probes_;

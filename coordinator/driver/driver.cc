@@ -39,7 +39,7 @@ Driver::Driver(Services services, std::vector<Observer*> observers, Finished fin
                    [this](uint64_t sequence, const std::string& node, const v1::Progress& progress) {
                      for (Observer* observer : observers_) observer->OnProgress(sequence, node, progress);
                    }},
-                  services_.ask_gate),
+                  services_.ask_gate, services_.release_cache),
       alive_(std::make_shared<bool>(true)) {}
 
 Driver::~Driver() { *alive_ = false; }

@@ -31,6 +31,8 @@ struct Services {
   std::function<uint64_t()> random;
   Decider decide;  // core::Decide
   AskGate ask_gate = gate::Ask;
+  // A folder for releases that this machine fetches for its nodes (coordinator:https://...).
+  std::string release_cache = {};
 };
 
 struct Finish {

@@ -25,11 +25,20 @@ class FilePush::Running final : public fleet::Call {
 
   void Begin() {
     active_ = true;
-    if (!push_.files_->ok()) {
-      Finish(push_.files_->status());
-    } else {
-      SendNext();
-    }
+    SendNext();
+  }
+
+  void ReportFetch(const std::string& file, uint32_t percent) {
+    v1::Progress progress;
+    progress.set_phase("fetch");
+    progress.set_detail(file);
+    progress.set_percent(percent);
+    job_.progress(progress);
+  }
+
+  void Finish(const absl::Status& status) {
+    Leave();
+    job_.done(status);  // may destroy this
   }
 
  private:
@@ -81,11 +90,6 @@ class FilePush::Running final : public fleet::Call {
     });
   }
 
-  void Finish(const absl::Status& status) {
-    Leave();
-    job_.done(status);  // may destroy this
-  }
-
   // Gives its place to the next one.
   void Leave() {
     push_.edge_.loop.CancelTimer(std::exchange(deadline_timer_, 0));
@@ -117,6 +121,7 @@ FilePush::FilePush(OperationFollower::Edge edge, List list)
 
 FilePush::~FilePush() {
   *self_ = nullptr;
+  lister_.request_stop();
   if (lister_.joinable()) lister_.join();
 }
 
@@ -132,8 +137,19 @@ fleet::CallHandle FilePush::Push(Job job) {
 
 void FilePush::ListFiles() {
   listing_ = true;
-  lister_ = std::thread([list = list_, &loop = edge_.loop, self = self_] {
-    auto files = std::make_shared<absl::StatusOr<std::vector<PushedFile>>>(list());
+  lister_ = std::jthread([list = list_, &loop = edge_.loop, self = self_](const std::stop_token& stop) {
+    std::pair<std::string, uint32_t> reported;  // each percent once
+    auto files = std::make_shared<absl::StatusOr<std::vector<PushedFile>>>(
+        list([&](const std::string& file, uint64_t done, uint64_t total) {
+          const uint32_t percent = total == 0 ? 0 : static_cast<uint32_t>(done * 100 / total);
+          if (std::pair now(file, percent); total != 0 && now != reported) {
+            reported = std::move(now);
+            loop.Post([self, file, percent] {
+              if (*self != nullptr) (*self)->ReportFetch(file, percent);
+            });
+          }
+          return !stop.stop_requested();
+        }));
     loop.Post([self, files] {
       if (*self == nullptr) return;
       (*self)->files_ = std::make_unique<absl::StatusOr<std::vector<PushedFile>>>(std::move(*files));
@@ -142,8 +158,32 @@ void FilePush::ListFiles() {
   });
 }
 
+void FilePush::ReportFetch(const std::string& file, uint32_t percent) {
+  // A copy: whoever hears of it may take back its job.
+  const std::deque<Running*> waiting = waiting_;
+  for (Running* job : waiting) {
+    if (std::find(waiting_.begin(), waiting_.end(), job) != waiting_.end()) job->ReportFetch(file, percent);
+  }
+}
+
+// One by one from the front: what hears its answer may take back others.
+void FilePush::AnswerAll(const absl::Status& status) {
+  for (size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    Running* job = waiting_.front();
+    waiting_.pop_front();
+    job->Finish(status);
+  }
+}
+
 void FilePush::StartWaiting() {
   if (files_ == nullptr) return;
+  if (!files_->ok()) {
+    const absl::Status why = files_->status();
+    files_.reset();
+    listing_ = false;
+    AnswerAll(why);
+    return;
+  }
   while (active_ < kNodesAtATime && !waiting_.empty()) {
     Running* next = waiting_.front();
     waiting_.pop_front();

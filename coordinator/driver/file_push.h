@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/driver/operation_follower.h"
+#include "coordinator/driver/release_cache.h"
 #include "coordinator/driver/release_files.h"
 #include "coordinator/fleet/fleet.h"
 
@@ -33,9 +34,10 @@ class FilePush {
     std::function<void(absl::Status)> done;
   };
 
-  using List = std::function<absl::StatusOr<std::vector<PushedFile>>()>;
+  using List = std::function<absl::StatusOr<std::vector<PushedFile>>(const FetchMoved&)>;
 
-  // `list` reads and hashes the files, in a thread of its own when the first job comes.
+  // `list` reads and hashes the files, having fetched them where that is needed, in a thread of its own when
+  // the first job comes. Its failure is the answer to every job that waits; the next one lists anew.
   FilePush(OperationFollower::Edge edge, List list);
   ~FilePush();
   FilePush(const FilePush&) = delete;
@@ -48,11 +50,13 @@ class FilePush {
   class Running;
 
   void ListFiles();
+  void ReportFetch(const std::string& file, uint32_t percent);
+  void AnswerAll(const absl::Status& status);
   void StartWaiting();
 
   const OperationFollower::Edge edge_;
   const List list_;
-  std::thread lister_;
+  std::jthread lister_;
   bool listing_ = false;
   std::unique_ptr<absl::StatusOr<std::vector<PushedFile>>> files_;  // null: not listed yet
   std::deque<Running*> waiting_;

@@ -21,7 +21,8 @@ class Observer {
   virtual void OnEvents(uint64_t first, const std::vector<v1::Event>& events, const core::State& state) = 0;
 
   // Telemetry: not journaled, never seen by a decision. Also tells when an agent cannot be reached (phase
-  // "reconnecting") and how far a push is (phase "push").
+  // "reconnecting") and how far a push is (phase "push"; "fetch" while this machine itself fetches the
+  // release).
   virtual void OnProgress(uint64_t sequence, const std::string& node, const v1::Progress& progress) = 0;
 };
 

@@ -2,21 +2,14 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <array>
 #include <optional>
 
 #include "common/host/files.h"
+#include "common/release/files.h"
 #include "common/status_macros.h"
 
 namespace k3saga::driver {
 namespace {
-
-struct Architecture {
-  std::string_view name;    // as Go and the checksum files call it
-  std::string_view binary;  // the release's file
-};
-constexpr std::array<Architecture, 4> kArchitectures = {
-    {{"amd64", "k3s"}, {"arm64", "k3s-arm64"}, {"arm", "k3s-armhf"}, {"s390x", "k3s-s390x"}}};
 
 bool IsImages(std::string_view name) { return name.find("airgap-images") != std::string_view::npos; }
 
@@ -37,7 +30,7 @@ absl::Status AppendFolder(const v1::Release& release, const std::string& locatio
   bool binary = false;
   bool checksums = false;
   for (const std::string& name : names) {
-    const auto architecture = ArchitectureOfFile(name);
+    const auto architecture = release::ArchitectureOf(name);
     if (!architecture || (IsImages(name) && !release.images())) continue;
     PushedFile pushed;
     pushed.architecture = *architecture;
@@ -59,18 +52,6 @@ bool PushesFiles(const v1::Release& release) {
     if (source.kind() == v1::ReleaseSource::COORDINATOR) return true;
   }
   return false;
-}
-
-std::optional<std::string> ArchitectureOfFile(std::string_view name) {
-  for (const Architecture& architecture : kArchitectures) {
-    const std::string_view known = architecture.name;
-    if (name == architecture.binary || name == absl::StrCat("sha256sum-", std::string(known), ".txt")) {
-      return std::string(known);
-    }
-    const std::string images = absl::StrCat("k3s-airgap-images-", std::string(known), ".tar");
-    if (name == images || name == images + ".gz" || name == images + ".zst") return std::string(known);
-  }
-  return std::nullopt;
 }
 
 absl::StatusOr<std::vector<PushedFile>> ListPushedFiles(const v1::Release& release) {

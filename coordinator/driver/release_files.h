@@ -2,9 +2,7 @@
 
 #include <absl/status/statusor.h>
 
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "coordinator/fleet/fleet.h"
@@ -23,12 +21,8 @@ struct PushedFile {
 
 // The release's files in the folder of its COORDINATOR source (LOCATION/VERSION/FILE, as a FOLDER source has
 // them), and the installer if that is pushed, each with its size and hash. Reads all of them: not for the
-// loop's thread. kNotFound names the folder or file that is missing; at least a binary and a checksum file
-// have to be there.
+// loop's thread. URLs are not fetched: ReleaseCache brings them here first. kNotFound names the folder or
+// file that is missing; at least a binary and a checksum file have to be there.
 absl::StatusOr<std::vector<PushedFile>> ListPushedFiles(const v1::Release& release);
-
-// "amd64" for "k3s", "arm64" for "k3s-arm64", "sha256sum-arm64.txt" and "k3s-airgap-images-arm64.tar.zst";
-// nullopt for a file that is not part of a release.
-std::optional<std::string> ArchitectureOfFile(std::string_view name);
 
 }  // namespace k3saga::driver

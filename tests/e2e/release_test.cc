@@ -19,11 +19,12 @@ namespace {
 using Versions = std::map<std::string, std::string>;
 
 // Channel server and mirror in one, on the loopback: /channels/NAME redirects to a version,
-// /releases/download/VERSION/FILE is that file of a folder. The first answer for each binary breaks off in
-// its middle.
+// /releases/download/VERSION/FILE is that file of a folder, /install.sh an installer. The first `breaks`
+// answers for a binary break off in its middle.
 class Mirror {
  public:
-  explicit Mirror(std::string folder) : folder_(std::move(folder)) {
+  Mirror(std::string folder, std::string installer, int breaks)
+      : folder_(std::move(folder)), installer_(std::move(installer)), breaks_(breaks) {
     server_.Get("/channels/stable", [this](const httplib::Request&, httplib::Response& response) {
       ++asked_for_channel_;
       response.set_redirect(absl::StrCat("/releases/tag/", "v1.32.0%2Bk3s1"), 302);
@@ -31,6 +32,10 @@ class Mirror {
     server_.Get(
         R"(/releases/download/([^/]+)/([^/]+))",
         [this](const httplib::Request& request, httplib::Response& response) { Serve(request, response); });
+    server_.Get("/install.sh", [this](const httplib::Request&, httplib::Response& response) {
+      ++asked_for_installer_;
+      response.set_content(ReadFile(installer_).value_or(""), "text/plain");
+    });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
@@ -42,6 +47,12 @@ class Mirror {
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
   int asked_for_channel() const { return asked_for_channel_; }
+  int asked_for_installer() const { return asked_for_installer_; }
+  // Requests for a binary, whole or in part.
+  int asked_for_binary() {
+    const std::lock_guard lock(mutex_);
+    return asked_for_binary_;
+  }
   // Answers that went on behind the first byte.
   int resumed() {
     const std::lock_guard lock(mutex_);
@@ -65,9 +76,9 @@ class Mirror {
     bool breaks = false;
     {
       const std::lock_guard lock(mutex_);
+      if (binary) ++asked_for_binary_;
       if (binary && !range.empty() && range.rfind("bytes=0-", 0) != 0) ++resumed_;
-      // One for each node: they come at the same time.
-      breaks = binary && range.empty() && broken_ < kNodes;
+      breaks = binary && range.empty() && broken_ < breaks_;
       if (breaks) ++broken_;
     }
     auto text = std::make_shared<const std::string>(*std::move(content));
@@ -80,25 +91,29 @@ class Mirror {
         });
   }
 
-  static constexpr int kNodes = 2;
   const std::string folder_;
+  const std::string installer_;
+  const int breaks_;
   httplib::Server server_;
   int port_ = 0;
   std::thread thread_;
   std::atomic<int> asked_for_channel_{0};
+  std::atomic<int> asked_for_installer_{0};
   std::mutex mutex_;
-  int broken_ = 0;   // mutex_
-  int resumed_ = 0;  // mutex_
+  int asked_for_binary_ = 0;  // mutex_
+  int broken_ = 0;            // mutex_
+  int resumed_ = 0;           // mutex_
 };
 
-// `source`, and more lines of the section behind it.
-void SetSource(const LabCluster& lab, const std::string& source) {
+// The value of a key of the section `release`, and more lines of the section behind it.
+void SetRelease(const LabCluster& lab, const std::string& key, const std::string& value) {
   const std::string path = lab.Path("cluster.yaml");
   auto text = ReadFile(path);
   ASSERT_TRUE(text.ok()) << text.status();
-  const size_t begin = text->find("\n  source: ");
+  const std::string line = absl::StrCat("\n  ", key, ": ");
+  const size_t begin = text->find(line);
   ASSERT_NE(begin, std::string::npos) << *text;
-  text->replace(begin, text->find('\n', begin + 1) - begin, absl::StrCat("\n  source: ", source));
+  text->replace(begin, text->find('\n', begin + 1) - begin, absl::StrCat(line, value));
   ASSERT_TRUE(WriteFileDurably(path, *text, {.mode = 0644}).ok());
 }
 
@@ -121,8 +136,9 @@ std::string AddImages(const LabCluster& lab, const std::string& folder) {
 TEST(Release, OfAChannelComesFromAMirrorThatBreaksOff) {
   auto lab = LabCluster::Up({.servers = 1, .workers = 1});
   ASSERT_TRUE(lab.ok()) << lab.status();
-  Mirror mirror((*lab)->Path("releases"));
-  SetSource(**lab, absl::StrCat(mirror.url(), "/releases\n  channel_server: ", mirror.url(), "/channels"));
+  Mirror mirror((*lab)->Path("releases"), "", /*breaks=*/2);  // one for each node: they come at the same time
+  SetRelease(**lab, "source",
+             absl::StrCat(mirror.url(), "/releases\n  channel_server: ", mirror.url(), "/channels"));
 
   const auto unknown = (*lab)->K3saga({"upgrade", "--to", "nightly", "--yes", "--allow-outage"});
   EXPECT_EQ(unknown.exit_code, 2) << unknown.out << unknown.err;
@@ -145,14 +161,8 @@ TEST(Release, OfTheCoordinatorReachesNodesWithoutInternet) {
   ASSERT_TRUE(RenameDurably((*lab)->Path("releases"), cache).ok());
   ASSERT_TRUE(RenameDurably((*lab)->Path("install.sh"), installer).ok());
   const std::string images = AddImages(**lab, JoinPath(cache, kNew));
-  SetSource(**lab, absl::StrCat("coordinator:", cache, "\n  images: true"));
-  auto text = ReadFile((*lab)->Path("cluster.yaml"));
-  ASSERT_TRUE(text.ok());
-  const size_t begin = text->find("\n  installer: ");
-  ASSERT_NE(begin, std::string::npos);
-  text->replace(begin, text->find('\n', begin + 1) - begin,
-                absl::StrCat("\n  installer: coordinator:", installer));
-  ASSERT_TRUE(WriteFileDurably((*lab)->Path("cluster.yaml"), *text, {.mode = 0644}).ok());
+  SetRelease(**lab, "source", absl::StrCat("coordinator:", cache, "\n  images: true"));
+  SetRelease(**lab, "installer", "coordinator:" + installer);
   // What an earlier air-gapped installation left, and an archive of the user's own.
   const std::string loaded = (*lab)->Path("nodes/w1/root/var/lib/rancher/k3s/agent/images");
   ASSERT_TRUE(MakeDirectories(loaded).ok());
@@ -165,6 +175,28 @@ TEST(Release, OfTheCoordinatorReachesNodesWithoutInternet) {
   EXPECT_EQ(ReadFile(JoinPath(loaded, images)).value_or("nothing"), "new images");
   EXPECT_EQ(ListDirectory(loaded).value_or(std::vector<std::string>()),
             (std::vector<std::string>{images, "shop.tar"}));
+}
+
+// Nodes without internet, and nothing put ready anywhere: the coordinator's machine fetches, once for all.
+TEST(Release, IsFetchedOnceByTheCoordinatorForAllNodes) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 2});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  const std::string releases = (*lab)->Path("elsewhere");
+  const std::string installer = (*lab)->Path("moved-install.sh");
+  ASSERT_TRUE(RenameDurably((*lab)->Path("releases"), releases).ok());
+  ASSERT_TRUE(RenameDurably((*lab)->Path("install.sh"), installer).ok());
+  Mirror mirror(releases, installer, /*breaks=*/0);
+  SetRelease(
+      **lab, "source",
+      absl::StrCat("coordinator:", mirror.url(), "/releases\n  channel_server: ", mirror.url(), "/channels"));
+  SetRelease(**lab, "installer", absl::StrCat("coordinator:", mirror.url(), "/install.sh"));
+
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", "stable", "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
+  EXPECT_EQ((*lab)->RunningVersions(), (Versions{{"s1", kNew}, {"w1", kNew}, {"w2", kNew}}));
+  EXPECT_EQ(mirror.asked_for_channel(), 1);
+  EXPECT_EQ(mirror.asked_for_binary(), 1);
+  EXPECT_EQ(mirror.asked_for_installer(), 1);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ class Toy final : public node::Distribution {
     return paths.Below("var/lib/toy");
   }
 
-  node::ReleaseFiles FilesOfRelease(std::string_view architecture) const override {
+  release::Files FilesOfRelease(std::string_view architecture) const override {
     return {.binary = absl::StrCat("toyd-", std::string(architecture)),
             .checksums = "toy.sha256",
             .images = {"toy-images.tar"}};

@@ -142,8 +142,8 @@ TEST(ClusterFile, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {"distribution: rke2",
        "5:15: distribution: expected k3s, found \"rke2\"; no other distribution is supported"},
       {"release: {source: k3s}",
-       "5:19: release.source: expected https://..., /folder (on each node) or "
-       "coordinator:/folder (on this machine), found \"k3s\""},
+       "5:19: release.source: expected https://..., /folder (on each node), coordinator:/folder (on this "
+       "machine) or coordinator:https://... (fetched by this machine), found \"k3s\""},
       {"release: {installer_sha256: abc}",
        "5:29: release.installer_sha256: expected 64 lower-case hexadecimal digits"},
       {"backup: {enabled: no}", "5:19: backup.enabled: expected true or false, found \"no\""},
@@ -207,6 +207,17 @@ TEST(ClusterFile, MissingFilesAreNamedWhereTheyAreAskedFor) {
               testing::ElementsAre("2:37: identity.certificate: no such file: me.crt",
                                    "2:50: identity.key: no such file: me.key",
                                    "5:19: release.source: no such file: /srv/k3s"));
+}
+
+TEST(ClusterFile, ThisMachineFetchesWhatNodesCannot) {
+  auto file = Parse(std::string(kSmallest) +
+                    "release: {source: 'coordinator:https://mirror.example/k3s', "
+                    "installer: 'coordinator:https://get.k3s.io'}\n");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->release.sources(0).kind(), v1::ReleaseSource::COORDINATOR);
+  EXPECT_EQ(file->release.sources(0).location(), "https://mirror.example/k3s");
+  EXPECT_EQ(file->release.installer().kind(), v1::Installer::COORDINATOR);
+  EXPECT_EQ(file->release.installer().location(), "https://get.k3s.io");
 }
 
 TEST(LoadClusterFile, SaysHowToWriteAMissingOne) {

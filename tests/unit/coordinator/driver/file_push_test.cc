@@ -1,6 +1,9 @@
 #include "coordinator/driver/file_push.h"
 
+#include <atomic>
+#include <functional>
 #include <optional>
+#include <thread>
 
 #include "common/host/files.h"
 #include "tests/unit/common/temp_dir.h"
@@ -15,21 +18,6 @@ using testing::HasSubstr;
 using testing::UnorderedElementsAre;
 
 constexpr char kVersion[] = "v1.32.0+k3s1";
-
-TEST(ArchitectureOfFile, KnowsTheFilesOfARelease) {
-  struct Case {
-    const char* name;
-    std::optional<std::string> architecture;
-  };
-  for (const Case& one :
-       {Case{"k3s", "amd64"}, Case{"k3s-arm64", "arm64"}, Case{"k3s-armhf", "arm"},
-        Case{"sha256sum-amd64.txt", "amd64"}, Case{"sha256sum-arm.txt", "arm"},
-        Case{"k3s-airgap-images-amd64.tar", "amd64"}, Case{"k3s-airgap-images-arm64.tar.zst", "arm64"},
-        Case{"k3s-airgap-images-s390x.tar.gz", "s390x"}, Case{"k3s.bak", std::nullopt},
-        Case{"", std::nullopt}, Case{"sha256sum-mips.txt", std::nullopt}, Case{"../k3s", std::nullopt}}) {
-    EXPECT_EQ(ArchitectureOfFile(one.name), one.architecture) << one.name;
-  }
-}
 
 class FilePushTest : public testing::Test {
  protected:
@@ -51,7 +39,11 @@ class FilePushTest : public testing::Test {
   fleet::CallHandle Push(const std::string& node, const std::string& architecture, Answer& answer) {
     if (!push_) {
       push_.emplace(OperationFollower::Edge{loop_, loop_, fleet_, [] { return uint64_t{0}; }},
-                    [this] { return ListPushedFiles(release_); });
+                    [this](const FetchMoved& moved) {
+                      lists_ = lists_ + 1;
+                      fetch_(moved);
+                      return ListPushedFiles(release_);
+                    });
     }
     FilePush::Job job;
     job.node = node;
@@ -79,6 +71,8 @@ class FilePushTest : public testing::Test {
   v1::Release release_;
   ManualLoop loop_;
   fleet::FakeFleet fleet_;
+  std::atomic<int> lists_{0};
+  std::function<void(const FetchMoved&)> fetch_ = [](const FetchMoved&) {};  // as a release cache would
   std::optional<FilePush> push_;
 };
 
@@ -186,6 +180,45 @@ TEST_F(FilePushTest, AFolderThatIsNotThereIsEveryNodesAnswer) {
   ASSERT_TRUE(loop_.RunUntil([&] { return answer.status.has_value(); }));
   EXPECT_EQ(answer.status->code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(fleet_.uploads.empty());
+}
+
+TEST_F(FilePushTest, OneFetchServesAllAndItsFailureIsNotTheLastWord) {
+  const std::string missing = dir_ / "v1.32.0+k3s1/k3s";
+  ASSERT_TRUE(RenameDurably(missing, missing + ".away").ok());
+  ASSERT_TRUE(RenameDurably(missing + "-arm64", missing + ".gone").ok());
+  fetch_ = [](const FetchMoved& moved) {
+    for (const uint64_t done : {1, 1, 2}) EXPECT_TRUE(moved("k3s", done, 4));
+    EXPECT_TRUE(moved("k3s", 3, 0)) << "of unknown size: nothing to tell";
+  };
+  Answer one;
+  Answer two;
+  fleet::CallHandle first = Push("w1", "amd64", one);
+  fleet::CallHandle second = Push("w2", "amd64", two);
+  ASSERT_TRUE(loop_.RunUntil([&] { return one.status.has_value() && two.status.has_value(); }));
+  EXPECT_EQ(one.status->code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(two.status->code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(lists_, 1);
+  EXPECT_THAT(one.percents, ElementsAre(25u, 50u));
+  EXPECT_THAT(two.percents, ElementsAre(25u, 50u));
+
+  ASSERT_TRUE(RenameDurably(missing + ".away", missing).ok());
+  fetch_ = [](const FetchMoved&) {};
+  Answer again;
+  fleet::CallHandle third = Push("w1", "amd64", again);
+  ASSERT_TRUE(AwaitUploads(1));
+  EXPECT_EQ(lists_, 2);
+}
+
+TEST_F(FilePushTest, StopsAFetchThatNobodyWaitsFor) {
+  fetch_ = [](const FetchMoved& moved) {
+    while (moved("k3s", 1, 4)) std::this_thread::yield();
+  };
+  Answer answer;
+  fleet::CallHandle call = Push("w1", "amd64", answer);
+  ASSERT_TRUE(loop_.RunUntil([&] { return !answer.percents.empty(); }));
+  call.reset();
+  push_.reset();  // returns
+  EXPECT_FALSE(answer.status.has_value());
 }
 
 }  // namespace

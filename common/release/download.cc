@@ -1,4 +1,4 @@
-#include "agent/node/download.h"
+#include "common/release/download.h"
 
 #include <absl/strings/str_cat.h>
 #include <curl/curl.h>
@@ -14,8 +14,9 @@
 #include "common/host/files.h"
 #include "common/host/secrets.h"
 #include "common/host/unique_fd.h"
+#include "common/status_macros.h"
 
-namespace k3saga::node {
+namespace k3saga::release {
 namespace {
 
 using std::chrono::milliseconds;
@@ -23,6 +24,7 @@ using std::chrono::milliseconds;
 constexpr int kMostTriesWithoutProgress = 5;
 constexpr milliseconds kFirstPause{200};
 constexpr milliseconds kLongestPause{5'000};
+constexpr milliseconds kGlance{200};  // how often a pause looks whether anybody still waits
 constexpr long kConnectTimeoutMs = 15'000;
 constexpr long kStalledSeconds = 30;  // nothing at all for this long is a cut
 
@@ -39,6 +41,8 @@ struct Transfer {
   bool disk_full = false;
   bool too_large = false;
   bool cancelled = false;
+  absl::Status space;
+  const std::string* path = nullptr;
   const DownloadOptions* options = nullptr;
 };
 
@@ -63,10 +67,14 @@ size_t OnData(char* data, size_t, size_t size, void* user) {
 
 int OnProgress(void* user, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
   auto* transfer = static_cast<Transfer*>(user);
-  if (!transfer->options->progress) return 0;
+  const DownloadOptions& options = *transfer->options;
+  const uint64_t done = transfer->start + transfer->written;
   const uint64_t whole = total > 0 ? transfer->start + static_cast<uint64_t>(total) : 0;
-  transfer->cancelled = !transfer->options->progress(transfer->start + transfer->written, whole);
-  return transfer->cancelled ? 1 : 0;
+  if (options.keep_free > 0 && whole > done) {
+    transfer->space = CheckSpace(*transfer->path, whole - done, options.keep_free);
+  }
+  transfer->cancelled = options.progress && !options.progress(done, whole);
+  return transfer->cancelled || !transfer->space.ok() ? 1 : 0;
 }
 
 // How one try ended.
@@ -76,13 +84,14 @@ struct Try {
   Transfer transfer;
 };
 
-Try TryOnce(const std::string& url, int fd, uint64_t start, milliseconds left,
+Try TryOnce(const std::string& url, const std::string& path, int fd, uint64_t start, milliseconds left,
             const DownloadOptions& options) {
   Try attempt;
   const std::unique_ptr<CURL, FreeCurl> curl(curl_easy_init());
   attempt.transfer.curl = curl.get();
   attempt.transfer.fd = fd;
   attempt.transfer.start = start;
+  attempt.transfer.path = &path;
   attempt.transfer.options = &options;
   CURL* handle = curl.get();
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
@@ -92,7 +101,7 @@ Try TryOnce(const std::string& url, int fd, uint64_t start, milliseconds left,
   curl_easy_setopt(handle, CURLOPT_MAXREDIRS, 10L);
   curl_easy_setopt(handle, CURLOPT_FAILONERROR, 1L);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, "k3saga-agent");
+  curl_easy_setopt(handle, CURLOPT_USERAGENT, "k3saga/" K3SAGA_VERSION);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(left.count()));
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -114,6 +123,7 @@ Try TryOnce(const std::string& url, int fd, uint64_t start, milliseconds left,
 absl::Status Verdict(const Try& attempt, const std::string& shown_url) {
   if (attempt.transfer.cancelled)
     return absl::CancelledError(absl::StrCat("download of ", shown_url, " was stopped"));
+  if (!attempt.transfer.space.ok()) return attempt.transfer.space;
   if (attempt.transfer.too_large) {
     return absl::ResourceExhaustedError(absl::StrCat(shown_url, " is larger than the ",
                                                      attempt.transfer.options->size_cap, " bytes allowed"));
@@ -130,7 +140,26 @@ absl::Status Verdict(const Try& attempt, const std::string& shown_url) {
   return absl::OkStatus();
 }
 
+// Before the next try. False: nobody waits any more.
+bool Pause(milliseconds duration, uint64_t done, const DownloadOptions& options) {
+  while (duration.count() > 0) {
+    if (options.progress && !options.progress(done, 0)) return false;
+    const milliseconds glance = std::min(duration, kGlance);
+    std::this_thread::sleep_for(glance);
+    duration -= glance;
+  }
+  return true;
+}
+
 }  // namespace
+
+absl::Status CheckSpace(const std::string& path, uint64_t more, uint64_t keep_free) {
+  K3SAGA_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes(DirName(path)));
+  if (free >= more + keep_free) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(DirName(path), " has ", free >> 20, " MiB free, ",
+                                                   BaseName(path), " needs ", more >> 20,
+                                                   " MiB more and a reserve"));
+}
 
 absl::Status Download(const std::string& url, const std::string& path, const DownloadOptions& options) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -150,7 +179,8 @@ absl::Status Download(const std::string& url, const std::string& path, const Dow
       return absl::DeadlineExceededError(absl::StrCat(shown_url, ": not complete in time; ", last_error));
     }
     const off_t start = lseek(fd.get(), 0, SEEK_END);
-    Try attempt = TryOnce(url, fd.get(), static_cast<uint64_t>(std::max<off_t>(start, 0)), left, options);
+    Try attempt =
+        TryOnce(url, path, fd.get(), static_cast<uint64_t>(std::max<off_t>(start, 0)), left, options);
     const absl::Status verdict = Verdict(attempt, shown_url);
     if (!verdict.ok()) return verdict;
     if (attempt.code == CURLE_OK) {
@@ -169,10 +199,13 @@ absl::Status Download(const std::string& url, const std::string& path, const Dow
     } else {
       --tries_left;
     }
-    std::this_thread::sleep_for(std::min(pause, std::max(end - clock.Steady(), milliseconds(0))));
+    const uint64_t done = attempt.transfer.start + attempt.transfer.written;
+    if (!Pause(std::min(pause, end - clock.Steady()), done, options)) {
+      return absl::CancelledError(absl::StrCat("download of ", shown_url, " was stopped"));
+    }
     pause = std::min(pause * 2, kLongestPause);
   }
   return absl::UnavailableError(absl::StrCat(shown_url, ": ", last_error));
 }
 
-}  // namespace k3saga::node
+}  // namespace k3saga::release
