@@ -181,7 +181,7 @@ absl::Status Download(const std::string& url, const std::string& path, const Dow
     const off_t start = lseek(fd.get(), 0, SEEK_END);
     Try attempt =
         TryOnce(url, path, fd.get(), static_cast<uint64_t>(std::max<off_t>(start, 0)), left, options);
-    const absl::Status verdict = Verdict(attempt, shown_url);
+    absl::Status verdict = Verdict(attempt, shown_url);
     if (!verdict.ok()) return verdict;
     if (attempt.code == CURLE_OK) {
       if (fsync(fd.get()) != 0) return absl::InternalError(absl::StrCat("cannot sync ", path));

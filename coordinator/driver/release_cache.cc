@@ -80,7 +80,7 @@ absl::Status FetchText(const std::string& url, const std::string& path, release:
     options.deadline = std::min<milliseconds>(options.deadline, ReleaseCache::kChecksumPatience);
   }
   K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(partial));
-  const absl::Status fetched = release::Download(url, partial, options);
+  absl::Status fetched = release::Download(url, partial, options);
   if (fetched.ok()) return RenameDurably(partial, path);
   if (!from_before || absl::IsCancelled(fetched)) return fetched;
   LogWarning(absl::StrCat(std::string(fetched.message()), "; going on with what was fetched earlier"));

@@ -13,9 +13,6 @@ using k3saga::hosts::Cluster;
 using k3saga::hosts::ClusterOptions;
 using k3saga::hosts::K3sSource;
 
-// ctest's word for "skipped".
-constexpr int kSkipped = 77;
-
 struct Options {
   std::string releases;
   std::string installer;
@@ -95,9 +92,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.cluster.version = options.from;
-  if (const std::string why = k3saga::hosts::WhyNotPossible(); !why.empty()) {
-    std::cerr << "skipped: " << why << "\n";
-    return std::getenv("K3SAGA_REQUIRE_HOSTS") != nullptr ? 1 : kSkipped;
-  }
+  if (const auto code = k3saga::hosts::ExitWhereImpossible()) return *code;
   return Run(options);
 }

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <iostream>
-
 #include "tests/systemd/cluster.h"
 
 namespace k3saga::hosts {
@@ -192,9 +189,6 @@ TEST_F(AgentsTest, WhatCannotWorkIsRefusedBeforeAnythingIsTouched) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleMock(&argc, argv);
-  if (const std::string why = k3saga::hosts::WhyNotPossible(); !why.empty()) {
-    std::cerr << "skipped: " << why << "\n";
-    return std::getenv("K3SAGA_REQUIRE_HOSTS") != nullptr ? 1 : 77;
-  }
+  if (const auto code = k3saga::hosts::ExitWhereImpossible()) return *code;
   return RUN_ALL_TESTS();
 }

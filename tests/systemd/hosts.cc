@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 
 #include "common/host/files.h"
 #include "common/status_macros.h"
@@ -22,7 +23,8 @@ absl::StatusOr<ProcessResult> RunScript(std::vector<std::string> arguments,
                       std::make_move_iterator(arguments.end()));
   command.environment = PlainEnvironment();
   command.environment.push_back(absl::StrCat("HOSTS_OWNER=", getpid()));
-  for (const char* name : {"HOME", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy"}) {
+  for (const char* name :
+       {"HOME", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "no_proxy", "K3SAGA_REQUIRE_HOSTS"}) {
     if (const char* value = std::getenv(name)) {
       command.environment.push_back(absl::StrCat(name, "=", value));
     }
@@ -49,12 +51,17 @@ std::string LastLine(std::string_view text) {
 
 }  // namespace
 
-std::string WhyNotPossible() {
+std::optional<int> ExitWhereImpossible() {
   const absl::StatusOr<ProcessResult> result = RunScript({"possible"}, std::chrono::minutes(2));
   if (!result.ok()) {
-    return std::string(result.status().message());
+    std::cerr << result.status().message() << "\n";
+    return 1;
   }
-  return result->ok() ? "" : LastLine(absl::StrCat(result->err, "\n", result->out));
+  if (result->ok()) return std::nullopt;
+  const bool skipped = result->exit_code != 1;
+  std::cerr << (skipped ? "skipped: " : "required, and impossible: ")
+            << LastLine(absl::StrCat(result->err, "\n", result->out)) << "\n";
+  return result->exit_code;
 }
 
 absl::StatusOr<std::unique_ptr<Hosts>> Hosts::Boot(const HostsOptions& options) {

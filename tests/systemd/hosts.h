@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,9 @@
 
 namespace k3saga::hosts {
 
-// Why hosts cannot be booted on this machine; empty when they can.
-std::string WhyNotPossible();
+// For main: nullopt where hosts can be booted. Otherwise says why they cannot, and returns what to exit with:
+// 77, which ctest counts as skipped, or 1 where K3SAGA_REQUIRE_HOSTS is set.
+std::optional<int> ExitWhereImpossible();
 
 struct HostsOptions {
   std::vector<std::string> names;

@@ -2,9 +2,6 @@
 // remove, purge.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <iostream>
-
 #include "tests/systemd/cluster.h"
 
 namespace k3saga::hosts {
@@ -106,9 +103,6 @@ TEST_F(PackageTest, ADisabledAgentStaysDisabled) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  if (const std::string why = k3saga::hosts::WhyNotPossible(); !why.empty()) {
-    std::cerr << "skipped: " << why << "\n";
-    return std::getenv("K3SAGA_REQUIRE_HOSTS") != nullptr ? 1 : 77;
-  }
+  if (const auto code = k3saga::hosts::ExitWhereImpossible()) return *code;
   return RUN_ALL_TESTS();
 }

@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 
 #include "common/host/files.h"
 #include "lab/base/layout.h"
@@ -223,9 +221,6 @@ TEST_F(Scenario, AHostCutOffForAMinute) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleMock(&argc, argv);
-  if (const std::string why = k3saga::hosts::WhyNotPossible(); !why.empty()) {
-    std::cerr << "skipped: " << why << "\n";
-    return std::getenv("K3SAGA_REQUIRE_HOSTS") != nullptr ? 1 : 77;
-  }
+  if (const auto code = k3saga::hosts::ExitWhereImpossible()) return *code;
   return RUN_ALL_TESTS();
 }
