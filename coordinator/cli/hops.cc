@@ -17,6 +17,7 @@
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/release_images.h"
 #include "coordinator/core/planner/hops.h"
+#include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
 
 namespace k3saga::cli {
@@ -67,6 +68,15 @@ absl::StatusOr<std::map<int, std::string>> ParseVia(const std::vector<std::strin
   return versions;
 }
 
+// Why they are not gone without being asked for.
+v1::Reason SeveralHops(const std::string& cluster, const std::vector<std::string>& hops) {
+  return MakeReason(
+      v1::MULTI_HOP, cluster,
+      absl::StrCat("the way takes ", hops.size(), " hops, one a minor version: ", absl::StrJoin(hops, ", "),
+                   "; each is a rollout with its own backup and verification"),
+      "give --multi-hop to go all of them (--via names another patch), or upgrade hop by hop");
+}
+
 void ShowPlan(const Context& context, const v1::Plan& plan) {
   if (!context.json()) context.console.Out(view::PlanPage(plan, core::DescribeWaves(plan)));
 }
@@ -94,12 +104,21 @@ absl::StatusOr<std::vector<std::string>> FindHops(const config::ClusterFile& fil
   return hops;
 }
 
-v1::Reason SeveralHops(const std::string& cluster, const std::vector<std::string>& hops) {
-  return MakeReason(
-      v1::MULTI_HOP, cluster,
-      absl::StrCat("the way takes ", hops.size(), " hops, one a minor version: ", absl::StrJoin(hops, ", "),
-                   "; each is a rollout with its own backup and verification"),
-      "give --multi-hop to go all of them (--via names another patch), or upgrade hop by hop");
+ExitCode RefuseHops(const Context& context, const core::PlanRequest& request,
+                    const std::vector<v1::NodeFacts>& facts, const std::vector<std::string>& hops) {
+  core::PlanOutcome refused;
+  refused.refusals.push_back(SeveralHops(request.cluster, hops));
+  nlohmann::ordered_json plans = nlohmann::ordered_json::array();
+  for (v1::Plan& plan : core::PlansOfHops(request, facts, hops)) {
+    ShowPlan(context, plan);
+    const std::vector<core::Wave> waves = core::DescribeWaves(plan);
+    plans.push_back(view::PlanJson({core::PlanOutcome::Kind::kPlan, std::move(plan), {}}, waves));
+  }
+  if (!context.json()) return PrintRefusal(context, refused);
+  nlohmann::ordered_json json = view::PlanJson(refused, {});
+  json["hops"] = std::move(plans);
+  context.console.Out(view::ToPage(json));
+  return ExitCode::kRefused;
 }
 
 core::PlanOutcome PlanHops(core::PlanRequest request, const std::vector<v1::NodeFacts>& facts,

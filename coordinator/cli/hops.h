@@ -21,8 +21,9 @@ absl::StatusOr<std::vector<std::string>> FindHops(const config::ClusterFile& fil
                                                   const std::vector<v1::NodeFacts>& facts,
                                                   const std::string& target, const HopOptions& options);
 
-// Why more than one hop is not gone without being asked for.
-v1::Reason SeveralHops(const std::string& cluster, const std::vector<std::string>& hops);
+// More than one hop is not gone without being asked for: shows what each would do, and refuses.
+ExitCode RefuseHops(const Context& context, const core::PlanRequest& request,
+                    const std::vector<v1::NodeFacts>& facts, const std::vector<std::string>& hops);
 
 // The plan for the first of `hops`, the others in later_hops; refused, too, when a later hop is known to be.
 core::PlanOutcome PlanHops(core::PlanRequest request, const std::vector<v1::NodeFacts>& facts,

@@ -89,6 +89,15 @@ absl::Status EtcdClient::PromoteMember(uint64_t id) {
   return Call(*cluster_, &etcdserverpb::Cluster::Stub::MemberPromote, request, response, kStoreDeadline);
 }
 
+absl::Status EtcdClient::RaiseNoSpace(uint64_t member) {
+  etcdserverpb::AlarmRequest request;
+  request.set_action(etcdserverpb::AlarmRequest::ACTIVATE);
+  request.set_memberid(member);
+  request.set_alarm(etcdserverpb::NOSPACE);
+  etcdserverpb::AlarmResponse response;
+  return Call(*maintenance_, &etcdserverpb::Maintenance::Stub::Alarm, request, response, kStoreDeadline);
+}
+
 absl::StatusOr<etcdserverpb::RangeResponse> EtcdClient::Range(const etcdserverpb::RangeRequest& request,
                                                               std::chrono::milliseconds deadline) {
   etcdserverpb::RangeResponse response;

@@ -26,6 +26,8 @@ class EtcdClient {
   // As k3s does: without a vote until PromoteMember, so that two that join at once cost no quorum.
   absl::StatusOr<etcdserverpb::MemberAddResponse> AddLearner(const std::string& peer_url);
   absl::Status PromoteMember(uint64_t id);
+  // As if that member's database were full: from now on etcd takes no writes.
+  absl::Status RaiseNoSpace(uint64_t member);
   absl::StatusOr<etcdserverpb::RangeResponse> Range(const etcdserverpb::RangeRequest& request,
                                                     std::chrono::milliseconds deadline);
   absl::StatusOr<etcdserverpb::TxnResponse> Txn(const etcdserverpb::TxnRequest& request,

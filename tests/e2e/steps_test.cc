@@ -165,6 +165,7 @@ TEST(MultiHop, GoesOneMinorAtATimeWhenThatIsAgreedTo) {
   EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
   EXPECT_THAT(refused.out, HasSubstr("2 hops, one a minor version: v1.32.0+k3s1, v1.33.1+k3s1"));
   EXPECT_THAT(refused.out, HasSubstr("--multi-hop"));
+  EXPECT_THAT(refused.out, HasSubstr("install v1.33.1+k3s1 over v1.32.0+k3s1"));
   EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld) << "nothing was touched";
 
   ASSERT_TRUE(Api(**lab).Cordon("w1"));

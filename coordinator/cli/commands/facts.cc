@@ -139,14 +139,10 @@ ExitCode Run(const PlanCommand& command, const Context& context) {
   const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
   auto hops = FindHops((*session)->file(), facts, *target, command.hops);
   if (!hops.ok()) return InputError(context, hops.status());
-  core::PlanOutcome outcome;
-  if (hops->size() > 1 && !command.hops.multi_hop) {
-    outcome.refusals.push_back(SeveralHops((*session)->file().name, *hops));
-  } else {
-    core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
-    request.target_images = ReadTargetImages(request.release);
-    outcome = PlanHops(request, facts, *hops);
-  }
+  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+  if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
+  request.target_images = ReadTargetImages(request.release);
+  const core::PlanOutcome outcome = PlanHops(request, facts, *hops);
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   return PrintPlan(context, outcome);
 }

@@ -41,12 +41,8 @@ ExitCode Run(const UpgradeCommand& command, const Context& context) {
   const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
   auto hops = FindHops((*session)->file(), facts, *target, command.hops);
   if (!hops.ok()) return InputError(context, hops.status());
-  if (hops->size() > 1 && !command.hops.multi_hop) {
-    core::PlanOutcome refused;
-    refused.refusals.push_back(SeveralHops((*session)->file().name, *hops));
-    return PrintRefusal(context, refused);
-  }
   core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+  if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
   request.target_images = ReadTargetImages(request.release);
   core::PlanOutcome outcome = PlanHops(request, facts, *hops);
   if (OnlyConsentIsMissing(outcome) && !command.yes) {

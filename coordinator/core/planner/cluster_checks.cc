@@ -1,5 +1,6 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 
 #include <algorithm>
@@ -27,7 +28,10 @@ const Surveyed* FindByMember(const Survey& survey, const v1::EtcdMember& member)
   for (const Surveyed& node : survey.nodes) {
     if (!node.server()) continue;
     const v1::EtcdMember* runs = MemberOf(survey, node);
-    if (runs != nullptr && runs->id() == member.id()) return &node;
+    // Whose agent does not answer is refused for that; its member is not a stranger's.
+    const bool its =
+        node.reached() ? runs != nullptr && runs->id() == member.id() : NamedAfter(member, node.name());
+    if (its) return &node;
   }
   return nullptr;
 }
@@ -41,22 +45,56 @@ bool SameIds(const v1::EtcdFacts& a, const v1::EtcdFacts& b) {
   return ids(a) == ids(b);
 }
 
+constexpr char kClearing[] = "docs/recovery.md, \"When etcd is in the way\"";
+
+std::string IdOf(const v1::EtcdMember& member) { return absl::StrCat(absl::Hex(member.id())); }
+
+// One that never started has no name yet.
+std::string NameOf(const v1::EtcdMember& member) {
+  if (!member.name().empty()) return member.name();
+  return absl::StrCat("member ", IdOf(member));
+}
+
+// What else it is known by.
+std::string Whereabouts(const v1::EtcdMember& member) {
+  return absl::StrCat("id ", IdOf(member), member.peer_urls_size() == 0 ? "" : ", " + member.peer_urls(0));
+}
+
 void CheckMember(const Survey& survey, const v1::EtcdMember& member, Findings& findings) {
   const Surveyed* runs = FindByMember(survey, member);
-  const std::string id = absl::StrCat(absl::Hex(member.id()));
   if (runs == nullptr) {
-    findings.Refuse(v1::MEMBER_WITHOUT_NODE, member.name().empty() ? id : member.name(),
-                    "etcd lists this member, but no server in cluster.yaml runs it",
-                    "add its server to cluster.yaml, or remove the member from etcd");
+    findings.Refuse(
+        v1::MEMBER_WITHOUT_NODE, NameOf(member),
+        absl::StrCat("etcd lists this member (", Whereabouts(member),
+                     "), but no server in cluster.yaml runs it"),
+        absl::StrCat("add its server to cluster.yaml, or remove the member from etcd: ", kClearing));
   }
   if (member.learner()) {
-    findings.Refuse(v1::MEMBER_LEARNER, member.name(), "this etcd member is a learner, left over from a join",
-                    "wait until it is promoted, or remove it");
+    findings.Refuse(
+        v1::MEMBER_LEARNER, NameOf(member),
+        absl::StrCat("this etcd member (", Whereabouts(member), ") is a learner, left over from a join"),
+        absl::StrCat("wait until it is promoted, or remove it: ", kClearing));
   }
   if (runs != nullptr && member.client_urls_size() == 0 && member.name().empty()) {
     findings.Refuse(v1::MEMBER_UNSTARTED, runs->name(), "its etcd member was added but never started",
-                    "let the join finish, or remove the member");
+                    absl::StrCat("let the join finish, or remove the member: ", kClearing));
   }
+}
+
+// "NOSPACE@8e9e05c52164694d", as the agents say it.
+void CheckAlarm(const Survey& survey, const std::string& alarm, Findings& findings) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(alarm, absl::MaxSplits('@', 1));
+  std::string raiser = "etcd";
+  for (const v1::EtcdMember& member : survey.etcd->members()) {
+    if (IdOf(member) != parts.second) continue;
+    const Surveyed* runs = FindByMember(survey, member);
+    raiser = runs != nullptr ? runs->name() : NameOf(member);
+  }
+  findings.Refuse(
+      v1::MEMBER_ALARM, raiser,
+      absl::StrCat("its etcd member raises the alarm ", parts.first,
+                   parts.first == "NOSPACE" ? ": its database is full, and etcd takes no writes" : ""),
+      absl::StrCat("make room or repair the member, then disarm the alarm: ", kClearing));
 }
 
 // k3s does not start servers that differ in these (its documentation, "Critical configuration values").
@@ -131,10 +169,7 @@ void CheckMembers(const Survey& survey, Findings& findings) {
   }
   for (const v1::EtcdMember& member : survey.etcd->members()) CheckMember(survey, member, findings);
   std::set<std::string> alarms(survey.etcd->alarms().begin(), survey.etcd->alarms().end());
-  for (const std::string& alarm : alarms) {
-    findings.Refuse(v1::MEMBER_ALARM, alarm, "etcd raises this alarm",
-                    "free space or repair the member, then disarm the alarm");
-  }
+  for (const std::string& alarm : alarms) CheckAlarm(survey, alarm, findings);
   bool quorum_read = false;
   for (const Surveyed& node : survey.nodes) {
     if (!node.server() || !node.reached()) continue;

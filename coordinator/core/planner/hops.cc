@@ -1,10 +1,37 @@
 #include "coordinator/core/planner/hops.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
 
+#include <algorithm>
+
+#include "common/reason.h"
 #include "coordinator/core/planner/survey.h"
 
 namespace k3saga::core {
+namespace {
+
+// As if every node ran that hop by now.
+void Arrive(const std::string& hop, std::vector<v1::NodeFacts>& facts) {
+  for (v1::NodeFacts& node : facts) {
+    node.mutable_k3s()->set_running_version(hop);
+    node.mutable_k3s()->set_binary_version(hop);
+    node.mutable_etcd()->clear_version();  // that release's, which we do not know
+  }
+}
+
+// "v1.32.x" as a version that can be planned with.
+std::string SomePatch(std::string_view hop) {
+  absl::string_view minor(hop.data(), hop.size());
+  return absl::ConsumeSuffix(&minor, ".x") ? absl::StrCat(minor, ".0+k3s1") : std::string(hop);
+}
+
+bool Says(const v1::Plan& plan, const v1::Reason& notice) {
+  return std::any_of(plan.notices().begin(), plan.notices().end(),
+                     [&](const v1::Reason& each) { return Describe(each) == Describe(notice); });
+}
+
+}  // namespace
 
 std::optional<Version> OldestRunning(const std::vector<v1::NodeFacts>& facts) {
   std::optional<Version> oldest;
@@ -28,11 +55,7 @@ std::vector<v1::Reason> TroubleOnTheWay(PlanRequest request, std::vector<v1::Nod
                                         const std::vector<std::string>& hops) {
   std::vector<v1::Reason> all;
   for (size_t i = 1; i < hops.size(); ++i) {
-    for (v1::NodeFacts& node : facts) {
-      node.mutable_k3s()->set_running_version(hops[i - 1]);
-      node.mutable_k3s()->set_binary_version(hops[i - 1]);
-      node.mutable_etcd()->clear_version();  // that release's, which we do not know
-    }
+    Arrive(hops[i - 1], facts);
     request.release.set_version(hops[i]);
     Findings findings;
     CheckKnownTrouble(MakeSurvey(request, facts), findings);
@@ -42,6 +65,27 @@ std::vector<v1::Reason> TroubleOnTheWay(PlanRequest request, std::vector<v1::Nod
     }
   }
   return all;
+}
+
+std::vector<v1::Plan> PlansOfHops(PlanRequest request, std::vector<v1::NodeFacts> facts,
+                                  const std::vector<std::string>& hops) {
+  std::vector<v1::Plan> plans;
+  for (size_t i = 0; i < hops.size(); ++i) {
+    request.release.set_version(SomePatch(hops[i]));
+    v1::Plan plan = MakePlan(request, facts).plan;
+    plan.set_to_version(hops[i]);
+    if (i > 0) {
+      plan.set_from_version(hops[i - 1]);
+      for (v1::PlannedNode& node : *plan.mutable_nodes()) node.set_from_version(hops[i - 1]);
+      auto& notices = *plan.mutable_notices();
+      notices.erase(std::remove_if(notices.begin(), notices.end(),
+                                   [&](const v1::Reason& notice) { return Says(plans.front(), notice); }),
+                    notices.end());
+    }
+    plans.push_back(std::move(plan));
+    Arrive(request.release.version(), facts);
+  }
+  return plans;
 }
 
 PlanRequest NextHop(const v1::Plan& done) {

@@ -21,6 +21,11 @@ std::vector<int> MinorsBetween(const Version& from, const Version& to);
 std::vector<v1::Reason> TroubleOnTheWay(PlanRequest request, std::vector<v1::NodeFacts> facts,
                                         const std::vector<std::string>& hops);
 
+// What each hop would do, as far as today's facts tell: a plan a hop, in order, the nodes running the hop
+// before. A hop may be "v1.32.x", where nobody decided its patch yet. For showing, not for running.
+std::vector<v1::Plan> PlansOfHops(PlanRequest request, std::vector<v1::NodeFacts> facts,
+                                  const std::vector<std::string>& hops);
+
 // The request for the hop after `done`: its nodes, policies, sources and consent, to its next version. The
 // caller adds what is not part of a plan (the table of known trouble).
 PlanRequest NextHop(const v1::Plan& done);

@@ -71,13 +71,16 @@ const v1::KubeNode* NodeObjectOf(const Survey& survey, std::string_view name) {
   return nullptr;
 }
 
+bool NamedAfter(const v1::EtcdMember& member, const std::string& server) {
+  return absl::StartsWith(member.name(), server + "-") || member.name() == server;
+}
+
 const v1::EtcdMember* MemberOf(const Survey& survey, const Surveyed& server) {
   if (survey.etcd == nullptr || !server.reached()) return nullptr;
   for (const v1::EtcdMember& member : survey.etcd->members()) {
     const uint64_t told = server.facts->etcd().member_id();
-    // k3s calls its members NODE-HASH; that is how one that does not answer is known.
-    const bool named = absl::StartsWith(member.name(), server.name() + "-") || member.name() == server.name();
-    if (told != 0 ? member.id() == told : named) return &member;
+    // One that does not answer is known by its name.
+    if (told != 0 ? member.id() == told : NamedAfter(member, server.name())) return &member;
   }
   return nullptr;
 }

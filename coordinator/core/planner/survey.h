@@ -42,6 +42,8 @@ Survey MakeSurvey(const PlanRequest& request, const std::vector<v1::NodeFacts>& 
 // The Node object as `api` shows it; null when there is none.
 const v1::KubeNode* NodeObjectOf(const Survey& survey, std::string_view name);
 
+// k3s calls its members NODE-HASH.
+bool NamedAfter(const v1::EtcdMember& member, const std::string& server);
 // The etcd member that this server runs, also while it is down; null when the list has none of it.
 const v1::EtcdMember* MemberOf(const Survey& survey, const Surveyed& server);
 

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 
@@ -40,6 +41,16 @@ bool SameMembers(const v1::Plan& plan, const v1::ServerProof& proof) {
   });
 }
 
+// "NOSPACE@8e9e05c52164694d" with the server's name, where the plan knows that member.
+std::string AlarmWords(const v1::Plan& plan, const std::string& alarm) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(alarm, absl::MaxSplits('@', 1));
+  for (const v1::PlannedNode& node : plan.nodes()) {
+    const bool raises = node.member_id() != 0 && absl::StrCat(absl::Hex(node.member_id())) == parts.second;
+    if (raises) return absl::StrCat(parts.first, " of ", node.name());
+  }
+  return alarm;
+}
+
 void JudgeMember(const State& state, const NodeState& server, const v1::ServerProof& proof,
                  Verdict& verdict) {
   const auto add = [&](v1::ReasonCode code, const std::string& detail, std::string_view remedy = "") {
@@ -49,8 +60,10 @@ void JudgeMember(const State& state, const NodeState& server, const v1::ServerPr
   if (proof.learner())
     add(v1::MEMBER_LEARNER, "its etcd member is a learner", "wait until it is promoted, or remove it");
   if (proof.alarms_size() != 0) {
-    add(v1::MEMBER_ALARM, absl::StrCat("etcd alarm ", absl::StrJoin(proof.alarms(), ", ")),
-        "free space or repair the member, then disarm the alarm");
+    std::vector<std::string> alarms;
+    for (const std::string& alarm : proof.alarms()) alarms.push_back(AlarmWords(state.plan(), alarm));
+    add(v1::MEMBER_ALARM, absl::StrCat("etcd alarm ", absl::StrJoin(alarms, ", ")),
+        "make room or repair the member, then disarm the alarm: docs/recovery.md");
   }
   if (proof.leader_id() == 0) add(v1::NO_LEADER, "its etcd member knows no leader");
   if (const uint64_t newest = NewestIndex(state); proof.applied_index() + kMaxBehind < newest) {

@@ -501,6 +501,39 @@ TEST(Planner, ComponentsThatJumpOrAreNotReadyAreNamed) {
               ElementsAre("Deployment coredns: this packaged component is not ready: 0 of 1 available"));
 }
 
+// Whoever reads it at night finds the member by it.
+TEST(Members, AreNamedWithWhatIsWrong) {
+  Site site;
+  site.Plan();
+  site.Everywhere([](v1::NodeFacts& server) {
+    server.mutable_etcd()->add_alarms("NOSPACE@3");
+    v1::EtcdMember& left_over = *server.mutable_etcd()->add_members();
+    left_over.set_id(0x1f);
+    left_over.set_learner(true);
+    left_over.add_peer_urls("https://10.0.0.9:2380");
+  });
+  std::vector<std::string> said;
+  for (const v1::Reason& refusal : site.Plan().refusals)
+    said.push_back(absl::StrCat(refusal.subject(), ": ", refusal.detail()));
+  EXPECT_THAT(said,
+              ElementsAre("member 1f: etcd lists this member (id 1f, https://10.0.0.9:2380), but no server "
+                          "in cluster.yaml runs it",
+                          "member 1f: this etcd member (id 1f, https://10.0.0.9:2380) is a learner, left "
+                          "over from a join",
+                          "s3: its etcd member raises the alarm NOSPACE: its database is full, and etcd "
+                          "takes no writes"));
+}
+
+TEST(Members, OfAServerThatDoesNotAnswerAreNoStrangers) {
+  Site site;
+  site.Plan();
+  v1::NodeFacts silent;
+  silent.set_name("s3");
+  *silent.add_problems() = MakeReason(v1::NODE_UNREACHABLE, "s3", "connection refused");
+  site.At("s3") = silent;
+  EXPECT_THAT(site.Refusals(), ElementsAre(v1::NODE_UNREACHABLE));
+}
+
 TEST(Hops, GoOverEveryMinorInBetween) {
   const auto at = [](const char* text) { return Version::Parse(text).value(); };
   EXPECT_THAT(MinorsBetween(at("v1.31.4+k3s1"), at("v1.34.1+k3s1")), ElementsAre(32, 33));
@@ -525,6 +558,22 @@ TEST(Hops, TroubleOnALaterHopIsKnownBeforeTheFirst) {
   ASSERT_EQ(ahead.size(), 1u);
   EXPECT_EQ(ahead[0].subject(), "w1");
   EXPECT_EQ(ahead[0].detail(), "on the hop to v1.34.1+k3s1: no cgroup v1");
+}
+
+TEST(Hops, EachIsPlannedFromWhereTheOneBeforeLeads) {
+  Site site;
+  site.Plan();
+  const std::vector<v1::Plan> plans = PlansOfHops(site.request, site.facts, {"v1.32.x", "v1.33.5+k3s1"});
+  ASSERT_EQ(plans.size(), 2u);
+  EXPECT_EQ(plans[0].to_version(), "v1.32.x");
+  EXPECT_EQ(plans[1].from_version(), "v1.32.x");
+  EXPECT_TRUE(plans[0].minor_step());
+  EXPECT_TRUE(plans[1].minor_step());
+  for (const v1::PlannedNode& node : plans[1].nodes()) {
+    EXPECT_EQ(node.from_version(), "v1.32.x");
+    EXPECT_FALSE(node.at_target());
+  }
+  EXPECT_EQ(DescribeWaves(plans[0]).size(), DescribeWaves(plans[1]).size());
 }
 
 TEST(Hops, TheNextOneKeepsWhatTheUserDecided) {

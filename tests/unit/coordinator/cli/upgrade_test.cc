@@ -37,12 +37,24 @@ std::vector<std::string> With(std::vector<std::string> arguments, const std::vec
   return arguments;
 }
 
-TEST_F(Upgrade, SeveralMinorsAreRefusedWithTheirHops) {
+TEST_F(Upgrade, SeveralMinorsAreRefusedWithThePlanOfEachHop) {
   const ProcessResult result = K3saga(With({"upgrade", "--to", "v1.34.1+k3s1", "--yes"}, kThreeHops));
   EXPECT_EQ(result.exit_code, 3) << result.out << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("3 hops"), HasSubstr("v1.32.9+k3s1, v1.33.5+k3s1, v1.34.1+k3s1"),
                                 HasSubstr("--multi-hop")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("from v1.32.9+k3s1 to v1.33.5+k3s1"),
+                                HasSubstr("install v1.34.1+k3s1 over v1.33.5+k3s1")));
+  EXPECT_LT(result.out.find("install v1.34.1+k3s1"), result.out.find("Refused; nothing was touched"));
   EXPECT_TRUE(cluster_.Installs().empty());
+
+  const ProcessResult undecided = K3saga({"-o", "json", "plan", "--to", "v1.33.5+k3s1"});
+  EXPECT_EQ(undecided.exit_code, 3);
+  const auto json = nlohmann::json::parse(undecided.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << undecided.out;
+  ASSERT_EQ(json["hops"].size(), 2u);
+  EXPECT_EQ(json["hops"][0]["to"], "v1.32.x");
+  EXPECT_EQ(json["hops"][1]["from"], "v1.32.x");
+  EXPECT_FALSE(json["hops"][1]["waves"].empty());
 }
 
 TEST_F(Upgrade, MultiHopGoesMinorByMinorWithABackupEach) {
