@@ -44,6 +44,10 @@ struct PlanOutcome {
 // carries nothing but its name and a problem NODE_UNREACHABLE that tells why.
 PlanOutcome MakePlan(const PlanRequest& request, const std::vector<v1::NodeFacts>& facts);
 
+// What `check` asks: the same, but everything is looked at also where there is nothing to do, because the
+// next upgrade would meet it.
+PlanOutcome Examine(const PlanRequest& request, const std::vector<v1::NodeFacts>& facts);
+
 // What a plan will do, in order; for `plan` and the question before `upgrade`.
 struct Wave {
   struct Node {

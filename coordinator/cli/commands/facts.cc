@@ -116,7 +116,7 @@ ExitCode Run(const CheckCommand& command, const Context& context) {
   }
   core::PlanRequest request = (*session)->MakeRequest(target, command.allow_outage);
   if (!command.to.empty()) request.target_images = ReadTargetImages(request.release);
-  const core::PlanOutcome outcome = core::MakePlan(request, ToFacts(answers));
+  const core::PlanOutcome outcome = core::Examine(request, ToFacts(answers));
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   if (context.json()) {
     context.console.Out(view::ToPage(view::PlanJson(outcome, core::DescribeWaves(outcome.plan))));

@@ -1,6 +1,5 @@
 #include <absl/strings/str_cat.h>
 
-#include "common/protocol.h"
 #include "common/reason.h"
 #include "coordinator/core/planner/survey.h"
 
@@ -43,12 +42,6 @@ void CheckReached(const Survey& survey, Findings& findings) {
                           ? absl::StrCat("its agent does not answer at ", node.wanted->address)
                           : node.unreachable.detail(),
                       "start k3saga-agent there, or correct its address in cluster.yaml");
-    } else if (node.facts->protocol() < kOldestProtocol) {
-      findings.Refuse(
-          v1::AGENT_VERSION_UNSUPPORTED, node.name(),
-          absl::StrCat("its agent ", node.facts->agent_version(), " speaks protocol ", node.facts->protocol(),
-                       ", and the oldest that works with this k3saga is ", kOldestProtocol),
-          "upgrade k3saga-agent on this node");
     }
   }
 }

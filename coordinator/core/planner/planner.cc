@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "coordinator/core/planner/agent_checks.h"
 #include "coordinator/core/planner/survey.h"
 
 namespace k3saga::core {
@@ -13,10 +14,10 @@ namespace {
 
 // All of them are asked; a check says nothing about what an earlier one found to be unreadable.
 constexpr Check kChecks[] = {
-    CheckReached,        CheckDistribution, CheckLayout,  CheckVersions, CheckKnownTrouble,
-    CheckSameCluster,    CheckNodeObjects,  CheckMembers, CheckHeld,     CheckConsent,
-    CheckBackup,         CheckDisk,         CheckFlags,   CheckHealth,   CheckObstacles,
-    CheckDeprecatedApis, CheckComponents,
+    CheckReached,      CheckProtocols,      CheckDistribution, CheckLayout,  CheckVersions,
+    CheckKnownTrouble, CheckSameCluster,    CheckNodeObjects,  CheckMembers, CheckHeld,
+    CheckConsent,      CheckBackup,         CheckDisk,         CheckFlags,   CheckHealth,
+    CheckObstacles,    CheckDeprecatedApis, CheckComponents,
 };
 
 // Where a peer of this server joins: its address in the cluster or, when that is not known now, its agent's.
@@ -108,25 +109,49 @@ bool NothingToDo(const v1::Plan& plan) {
                      [](const v1::PlannedNode& node) { return node.at_target() && !node.left_cordoned(); });
 }
 
+PlanOutcome Judge(const Survey& survey, PlanOutcome outcome) {
+  Findings findings;
+  if (survey.nodes.empty() || !survey.nodes.front().server()) {
+    findings.Refuse(v1::NODE_LAYOUT_UNSUPPORTED, survey.request->cluster, "cluster.yaml names no server",
+                    "add the servers");
+  } else {
+    for (const Check check : kChecks) check(survey, findings);
+    CheckVerbs(survey, outcome.plan, findings);
+  }
+  outcome.refusals = std::move(findings.refusals);
+  for (v1::Reason& notice : findings.notices) *outcome.plan.add_notices() = std::move(notice);
+  outcome.kind = outcome.refusals.empty() ? PlanOutcome::Kind::kPlan : PlanOutcome::Kind::kRefused;
+  return outcome;
+}
+
 }  // namespace
 
 PlanOutcome MakePlan(const PlanRequest& request, const std::vector<v1::NodeFacts>& facts) {
   const Survey survey = MakeSurvey(request, facts);
   PlanOutcome outcome;
   outcome.plan = BasePlan(survey);
-  Findings findings;
-  if (survey.nodes.empty() || !survey.nodes.front().server()) {
-    findings.Refuse(v1::NODE_LAYOUT_UNSUPPORTED, request.cluster, "cluster.yaml names no server",
-                    "add the servers");
-  } else if (NothingToDo(outcome.plan)) {
+  const bool servers = !survey.nodes.empty() && survey.nodes.front().server();
+  if (servers && NothingToDo(outcome.plan)) {
     outcome.kind = PlanOutcome::Kind::kNothingToDo;
     return outcome;
-  } else {
-    for (const Check check : kChecks) check(survey, findings);
   }
-  outcome.refusals = std::move(findings.refusals);
-  for (v1::Reason& notice : findings.notices) *outcome.plan.add_notices() = std::move(notice);
-  outcome.kind = outcome.refusals.empty() ? PlanOutcome::Kind::kPlan : PlanOutcome::Kind::kRefused;
+  return Judge(survey, std::move(outcome));
+}
+
+PlanOutcome Examine(const PlanRequest& request, const std::vector<v1::NodeFacts>& facts) {
+  const Survey survey = MakeSurvey(request, facts);
+  PlanOutcome outcome;
+  outcome.plan = BasePlan(survey);
+  const bool nothing = NothingToDo(outcome.plan);
+  if (nothing) {
+    // As if it were still to come: the next upgrade's question.
+    for (v1::PlannedNode& node : *outcome.plan.mutable_nodes()) node.set_at_target(false);
+  }
+  outcome = Judge(survey, std::move(outcome));
+  if (nothing) {
+    for (v1::PlannedNode& node : *outcome.plan.mutable_nodes()) node.set_at_target(true);
+    if (outcome.kind == PlanOutcome::Kind::kPlan) outcome.kind = PlanOutcome::Kind::kNothingToDo;
+  }
   return outcome;
 }
 

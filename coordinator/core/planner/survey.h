@@ -68,6 +68,8 @@ v1::Plan BasePlan(const Survey& survey);
 
 using Check = void (*)(const Survey&, Findings&);
 
+// agent_checks.cc: agents too old for this k3saga.
+void CheckProtocols(const Survey& survey, Findings& findings);
 // node_checks.cc: each node by itself.
 void CheckReached(const Survey& survey, Findings& findings);
 void CheckDistribution(const Survey& survey, Findings& findings);

@@ -7,13 +7,14 @@
 
 #include "common/reason.h"
 #include "common/version.h"
+#include "coordinator/core/planner/agent_checks.h"
 #include "coordinator/core/planner/survey.h"
 #include "coordinator/core/way.h"
 
 namespace k3saga::core {
 namespace {
 
-constexpr Check kEveryWay[] = {CheckDistribution, CheckLayout, CheckSameCluster, CheckHeld};
+constexpr Check kEveryWay[] = {CheckProtocols, CheckDistribution, CheckLayout, CheckSameCluster, CheckHeld};
 // Where the datastore goes, nothing in it has to work before.
 constexpr Check kByBinaries[] = {CheckReached, CheckNodeObjects, CheckMembers, CheckConsent};
 
@@ -291,6 +292,7 @@ PlanOutcome MakeRollbackPlan(const PlanRequest& request, const Undone& undone,
     for (const Check check : kByBinaries) check(survey, findings);
   }
   for (const Check check : kEveryWay) check(survey, findings);
+  CheckVerbs(survey, plan, findings);
   CheckWorkersNotNewer(plan, findings);
   if (undone.past_return) CheckLossIsAgreed(request, findings);
   return Finish(std::move(plan), std::move(findings));
@@ -319,6 +321,7 @@ PlanOutcome MakeRestorePlan(const PlanRequest& request, const RestoreWish& wish,
   SetSource(FindBackup(survey, wish.backup_id), plan);
   plan.set_velero_backup(wish.velero_backup);
   for (const Check check : kEveryWay) check(survey, findings);
+  CheckVerbs(survey, plan, findings);
   CheckBackupFits(survey, plan, FindBackup(survey, wish.backup_id), findings);
   CheckWorkersNotNewer(plan, findings);
   CheckLossIsAgreed(request, findings);

@@ -29,7 +29,8 @@ TEST_F(VersionsApart, TheProtocolBeforeAndLaterOnesAreWorkedWith) {
 
 TEST_F(VersionsApart, OlderProtocolsAreRefusedByThePreflight) {
   cluster_.SetProtocol("w2", kOldestProtocol - 1);
-  for (const std::vector<std::string>& command : {std::vector<std::string>{"check", "--to", kTo},
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"check"},
+                                                  {"check", "--to", kTo},
                                                   {"plan", "--to", kTo},
                                                   {"upgrade", "--to", kTo, "--yes"}}) {
     const ProcessResult result = K3saga(command);
