@@ -3,11 +3,14 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "agent/node/k3s_config.h"
+#include "agent/node/unit_file.h"
 #include "common/host/crash_point.h"
 #include "common/host/files.h"
 #include "common/host/process.h"
@@ -44,10 +47,15 @@ std::string SecretOf(std::string_view token) {
   return colon == std::string::npos ? text : text.substr(colon + 1);
 }
 
+std::string JoinFile(const Installation& node) {
+  return absl::StrCat(node.unit_file, ".d/zz-k3saga-rejoin.conf");
+}
+
 // The token that k3s is told by its unit, environment or configuration; "" when it keeps its own.
 std::string ConfiguredToken(const Installation& node) {
   std::string file;
   for (const Flag& setting : node.settings) {
+    if (absl::StartsWith(setting.source, JoinFile(node))) continue;  // ours, of a run before this one
     const bool is_token = setting.name == "--token" || setting.name == "token" || setting.name == "K3S_TOKEN";
     if (is_token && !setting.value.empty()) return setting.value;
     if (setting.name == "--token-file" || setting.name == "token-file" || setting.name == "K3S_TOKEN_FILE") {
@@ -58,8 +66,17 @@ std::string ConfiguredToken(const Installation& node) {
   return text.ok() ? *text : "";
 }
 
-std::string JoinFile(const Installation& node) {
-  return absl::StrCat(node.config_file, ".d/zz-k3saga-rejoin.yaml");
+// ExecStart= as it is without our drop-in; "" where no k3s can be told something at its end.
+std::string ExecToExtend(const Installation& node) {
+  std::string value;
+  for (const UnitEntry& entry : node.full_unit.entries()) {
+    if (entry.section == "Service" && entry.key == "ExecStart" && entry.file != JoinFile(node)) {
+      value = entry.value;
+    }
+  }
+  const auto command = ParseExec(value);
+  const bool is_k3s = command.ok() && !command->words.empty() && command->words.front() == "server";
+  return is_k3s ? value : "";
 }
 
 }  // namespace
@@ -172,18 +189,37 @@ absl::Status PlaceToken(const Installation& node, std::string_view token, const 
   return WriteFileDurably(file, token);
 }
 
-absl::Status JoinThrough(const Installation& node, std::string_view server_url) {
-  json settings = {{"server", std::string(server_url)}};
+absl::Status JoinThrough(const Installation& node, std::string_view server_url, Systemd& systemd) {
+  std::vector<Variable> variables = {{"K3S_URL", std::string(server_url)}};
+  std::string exec = ExecToExtend(node);
+  std::string flags = QuoteUnitWord(absl::StrCat("--server=", std::string(server_url)));
   // k3s joins nobody without a token, not even with its own.
-  if (ConfiguredToken(node).empty()) settings["token-file"] = node.token_file;
+  if (ConfiguredToken(node).empty()) {
+    variables.push_back({"K3S_TOKEN_FILE", node.token_file});
+    absl::StrAppend(&flags, " ", QuoteUnitWord(absl::StrCat("--token-file=", node.token_file)));
+  }
+  std::string text = "# k3saga: this server joins its cluster again. Removed as soon as it has.\n[Service]\n";
+  for (const Variable& variable : variables) {
+    absl::StrAppend(&text, "Environment=", QuoteUnitWord(absl::StrCat(variable.key, "=", variable.value)),
+                    "\n");
+  }
+  // A flag beats a variable, and the last of two flags the first.
+  if (!exec.empty()) {
+    absl::StrAppend(&text, "ExecStart=\nExecStart=", exec, " ", absl::StrReplaceAll(flags, {{"$", "$$"}}),
+                    "\n");
+  }
   const std::string file = JoinFile(node);
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(DirName(file), 0755));
-  return WriteFileDurably(file, settings.dump(2) + "\n");
+  K3SAGA_RETURN_IF_ERROR(WriteFileDurably(file, text, {.mode = 0644}));
+  return systemd.DaemonReload();
 }
 
-absl::Status EndJoining(const Installation& node) {
+absl::Status EndJoining(const Installation& node, Systemd& systemd) {
   const std::string file = JoinFile(node);
-  return Exists(file) ? RemoveFileDurably(file) : absl::OkStatus();
+  if (!Exists(file)) return absl::OkStatus();
+  K3SAGA_RETURN_IF_ERROR(RemoveFileDurably(file));
+  (void)rmdir(DirName(file).c_str());  // only where there is nothing else in it
+  return systemd.DaemonReload();
 }
 
 }  // namespace k3saga::node

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/node/installation.h"
+#include "agent/node/systemd.h"
 #include "common/host/secrets.h"
 #include "k3saga/v1/facts.pb.h"
 
@@ -44,9 +45,11 @@ absl::Status RunReset(const Installation& installation, const ResetCall& call,
 // (server/token) is another, the backup's takes its place; the other one goes into `aside`.
 absl::Status PlaceToken(const Installation& installation, std::string_view token, const std::string& aside);
 
-// A server that joins through another one although its unit names none (it began the cluster): by a file
-// beside its configuration until EndJoining. Both are idempotent.
-absl::Status JoinThrough(const Installation& installation, std::string_view server_url);
-absl::Status EndJoining(const Installation& installation);
+// A server that joins through another one, whatever its unit and configuration say (it may have begun the
+// cluster, or name a server that is gone), by a drop-in of its unit until EndJoining. Not by a file of k3s's:
+// k3s reads config.yaml.d from v1.21 on, and a server that misses the URL begins a cluster of its own. Both
+// are idempotent.
+absl::Status JoinThrough(const Installation& installation, std::string_view server_url, Systemd& systemd);
+absl::Status EndJoining(const Installation& installation, Systemd& systemd);
 
 }  // namespace k3saga::node

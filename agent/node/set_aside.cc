@@ -97,9 +97,8 @@ absl::Status SetAside::MoveCredentials() {
   return absl::OkStatus();
 }
 
-absl::Status SetAside::RemoveAll(const std::string& data_dir) {
-  const std::string folder = JoinPath(JoinPath(data_dir, "server"), kFolder);
-  return Exists(folder) ? RemoveTree(folder) : absl::OkStatus();
+std::string SetAside::FolderIn(const std::string& data_dir) {
+  return JoinPath(JoinPath(data_dir, "server"), kFolder);
 }
 
 }  // namespace k3saga::node

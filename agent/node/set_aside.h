@@ -10,7 +10,7 @@
 namespace k3saga::node {
 
 // What a restore takes out of k3s's way on one server: <data-dir>/server/k3saga-aside/NAME, on the
-// datastore's own file system, so that a move is one rename. Nothing is deleted before RemoveAll; snapshots
+// datastore's own file system, so that a move is one rename. Nothing is deleted here; snapshots
 // stay in server/db/snapshots, where k3s has them. Every call is idempotent. k3s must not run.
 class SetAside {
  public:
@@ -26,8 +26,8 @@ class SetAside {
   absl::Status CopyCredentials();
   absl::Status MoveCredentials();
 
-  // The rollout is confirmed: nobody wants the old ones back.
-  static absl::Status RemoveAll(const std::string& data_dir);
+  // Where all of it lies: to be removed once the rollout is confirmed and nobody wants the old ones back.
+  static std::string FolderIn(const std::string& data_dir);
 
  private:
   absl::Status Move(const std::string& path);

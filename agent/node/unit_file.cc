@@ -2,6 +2,7 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 
 #include <cstdint>
 #include <cstring>
@@ -201,6 +202,13 @@ absl::StatusOr<std::vector<std::string>> SplitUnitWords(std::string_view value) 
   if (quote != 0) return absl::InvalidArgumentError("a quote is not closed");
   if (in_word) words.push_back(std::move(word));
   return words;
+}
+
+std::string QuoteUnitWord(std::string_view word) {
+  return absl::StrCat("\"",
+                      absl::StrReplaceAll(absl::string_view(word.data(), word.size()),
+                                          {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}, {"%", "%%"}}),
+                      "\"");
 }
 
 absl::StatusOr<std::string> ExpandSpecifiers(std::string_view word, const Specifiers& values) {

@@ -46,6 +46,10 @@ class Unit {
 // undone in and outside of both. Specifiers and variables are still in them.
 absl::StatusOr<std::vector<std::string>> SplitUnitWords(std::string_view value);
 
+// One word that systemd reads back as exactly this one, specifiers and all. In ExecStart= a "$" is to be
+// doubled besides.
+std::string QuoteUnitWord(std::string_view word);
+
 // Specifiers of this unit: "%%" and those in `values` ('n' -> "k3s.service"); kInvalidArgument for any other.
 using Specifiers = std::map<char, std::string>;
 absl::StatusOr<std::string> ExpandSpecifiers(std::string_view word, const Specifiers& values);

@@ -86,7 +86,9 @@ Admission Admit(const Fence& fence, const JournalView& journal, const v1::Author
                    absl::StrCat("operations up to ", journal.floor, " were pruned; it may have run"),
                    "settle it from the node's facts"));
   }
-  if (fence.hold == Fence::Hold::kReleased && authority.epoch() == fence.claim.epoch()) {
+  // Released again: an attempt before this one may have failed at what a release removes.
+  if (fence.hold == Fence::Hold::kReleased && authority.epoch() == fence.claim.epoch() &&
+      verb != Verb::kReleaseClaim) {
     return refuse(Stale(fence, authority, "this claim was released"));
   }
   if (verb == Verb::kUnknown) {

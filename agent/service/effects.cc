@@ -7,6 +7,8 @@
 
 #include "agent/node/set_aside.h"
 #include "agent/service/effect_tools.h"
+#include "agent/service/launcher.h"
+#include "common/host/files.h"
 
 namespace k3saga::service {
 
@@ -19,6 +21,7 @@ namespace {
 
 // Besides the confirmed rollout's own, for whoever looks back one upgrade.
 constexpr size_t kKeptRollouts = 1;
+constexpr std::chrono::milliseconds kTidyLook{50};
 
 // As a part of names in the Kubernetes API.
 std::string OperationLabel(const v1::OperationId& id) {
@@ -36,7 +39,7 @@ EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectConte
     case Phase::kSettled:
       return EffectResult::Done();  // the claim was recorded when it was accepted
     case Phase::kReleaseClaim:
-      return ReleaseClaim(record);
+      return ReleaseClaim(record, context);
     case Phase::kDownload:
       return Download(record, context);
     case Phase::kDropStaged:
@@ -67,12 +70,35 @@ EffectResult NodeEffects::Perform(Phase phase, const Record& record, EffectConte
   }
 }
 
-EffectResult NodeEffects::ReleaseClaim(const Record& record) {
+EffectResult NodeEffects::ReleaseClaim(const Record& record, EffectContext& context) {
   if (!record.spec->release_claim().confirm()) return EffectResult::Done();
   absl::Status status = parts_.kept.Prune(kKeptRollouts, record.id.rollout());
+  status.Update(RemoveSetAside(record, context));
+  return ToResult(status, context, parts_.config.node);
+}
+
+// k3s's folders are read-only for the agent's own process: another one, outside its sandbox, removes what a
+// restore moved aside there.
+absl::Status NodeEffects::RemoveSetAside(const Record& record, EffectContext& context) {
   const std::string data_dir = parts_.ReadK3s().data_dir;
-  if (!data_dir.empty()) status.Update(node::SetAside::RemoveAll(data_dir));
-  return status.ok() ? EffectResult::Done() : EffectResult::Failed(ReasonOf(status, parts_.config.node));
+  const std::string folder = node::SetAside::FolderIn(data_dir);
+  if (data_dir.empty() || !Exists(folder)) return absl::OkStatus();
+  const node::TransientUnit unit = {
+      .name = OperationUnit(record.id),
+      .properties = {"Slice=k3saga.slice"},
+      .argv = {"/bin/rm", "--recursive", "--force", "--one-file-system", "--", folder}};
+  const absl::Status begun = parts_.systemd->RunTransient(unit);
+  if (!begun.ok() && !absl::IsAlreadyExists(begun)) return begun;
+  while (true) {
+    const auto seen = parts_.systemd->Show(unit.name + ".service");
+    const bool ended = seen.ok() && !seen->exists();
+    if (!Exists(folder)) return absl::OkStatus();
+    if (ended || context.Remaining() <= kTidyLook) {
+      return absl::InternalError(absl::StrCat(folder, " could not be removed: see `journalctl -u ", unit.name,
+                                              "`, then remove it; nothing needs it any more"));
+    }
+    if (!parts_.pauser.Pause(kTidyLook, context.StopToken())) return absl::CancelledError("asked to stop");
+  }
 }
 
 EffectResult NodeEffects::Download(const Record& record, EffectContext& context) {

@@ -18,7 +18,8 @@ class NodeEffects final : public operations::Effects {
                                    operations::EffectContext& context) override;
 
  private:
-  operations::EffectResult ReleaseClaim(const operations::Record& record);
+  operations::EffectResult ReleaseClaim(const operations::Record& record, operations::EffectContext& context);
+  absl::Status RemoveSetAside(const operations::Record& record, operations::EffectContext& context);
   operations::EffectResult Download(const operations::Record& record, operations::EffectContext& context);
   operations::EffectResult DropStaged(const operations::Record& record);
   operations::EffectResult Snapshot(const operations::Record& record, operations::EffectContext& context);

@@ -264,6 +264,15 @@ absl::Status RestoreEffects::OwnMemberVotes() {
                      absl::StatusCode::kUnavailable);
 }
 
+absl::Status RestoreEffects::JoinedOthers() {
+  if (!parts_.local.Role().runs_etcd || parts_.etcd->View(kLookAtEtcd).members.size() > 1) {
+    return absl::OkStatus();
+  }
+  return ReasonError(MakeReason(v1::RESTORE_FAILED, parts_.config.node,
+                                "k3s began a cluster of its own instead of joining the restored server",
+                                "see `systemctl cat k3s` and k3s's log there: it was told --server"));
+}
+
 absl::Status RestoreEffects::AwaitMember(std::string_view said_before, EffectContext& context) {
   const node::Installation installation = parts_.ReadK3s();
   for (;;) {
@@ -289,7 +298,7 @@ EffectResult RestoreEffects::Join(const Record& record, EffectContext& context) 
   absl::Status status;
   // Also when it names one by now: that may be the file of a run before this one.
   if (!server_url.empty() && Note(record, kRunsEtcd) == "yes")
-    status = node::JoinThrough(installation, server_url);
+    status = node::JoinThrough(installation, server_url, *parts_.systemd);
   if (status.ok()) status = parts_.standstill.End(*parts_.systemd);
   const std::string said_before = parts_.systemd->Journal(installation.unit, kLinesOfComplaint).value_or("");
   if (status.ok()) status = process_.Start(installation.unit);
@@ -297,7 +306,8 @@ EffectResult RestoreEffects::Join(const Record& record, EffectContext& context) 
 
   status = AwaitMember(said_before, context);
   if (absl::IsFailedPrecondition(status)) return Refused(status);
-  if (status.ok()) status = node::EndJoining(installation);
+  if (status.ok()) status = JoinedOthers();
+  if (status.ok()) status = node::EndJoining(installation, *parts_.systemd);
   return ToResult(status, context, parts_.config.node);
 }
 

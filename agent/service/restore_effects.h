@@ -41,6 +41,8 @@ class RestoreEffects {
   // newer than the datastore.
   absl::Status AwaitMember(std::string_view said_before, operations::EffectContext& context);
   absl::Status OwnMemberVotes();
+  // A member that lists nobody else did not join: it would serve an empty cluster to whoever asks.
+  absl::Status JoinedOthers();
   // Whose place is taken. Not asked of the node: without its datastore it may look like another kind.
   absl::StatusOr<v1::Datastore> DatastoreOf(const operations::Record& record) const;
   node::SetAside AsideOf(const operations::Record& record, const std::string& data_dir) const;

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/systemd/rollout.h"
+#include "tests/systemd/way_back.h"
 
 namespace {
 
@@ -20,6 +21,7 @@ struct Options {
   std::string from = "v1.31.4+k3s1";
   std::string to = "v1.32.0+k3s1";
   std::string json;
+  bool and_back = false;
   bool keep = false;
   ClusterOptions cluster;
 };
@@ -30,6 +32,34 @@ absl::StatusOr<std::unique_ptr<K3sSource>> Source(const Options& options) {
         {.releases = options.releases, .installer = options.installer, .pod_image = options.pod_image});
   }
   return k3saga::hosts::UseSimulatedK3s({.versions = {options.from, options.to}});
+}
+
+// Whether all was as it should be.
+bool Upgrade(Cluster& cluster, const Options& options) {
+  std::cerr << "Upgrading to " << options.to << "\n";
+  const absl::StatusOr<k3saga::hosts::RolloutReport> report =
+      k3saga::hosts::MeasureRollout(cluster, options.from, options.to);
+  if (!report.ok()) {
+    std::cerr << report.status().message() << "\n";
+    return false;
+  }
+  std::cout << report->log << "\n" << k3saga::hosts::Print(*report) << std::flush;
+  if (!options.json.empty()) {
+    std::ofstream(options.json) << k3saga::hosts::ToJson(*report);
+  }
+  return k3saga::hosts::Shortcomings(*report).empty();
+}
+
+bool GoBack(Cluster& cluster, const Options& options) {
+  std::cerr << "Going back to " << options.from << " with the datastore\n";
+  const absl::StatusOr<k3saga::hosts::WayBackReport> report =
+      k3saga::hosts::MeasureWayBack(cluster, options.from);
+  if (!report.ok()) {
+    std::cerr << report.status().message() << "\n";
+    return false;
+  }
+  std::cout << report->log << "\n" << k3saga::hosts::Print(*report) << std::flush;
+  return k3saga::hosts::Shortcomings(*report).empty();
 }
 
 int Run(const Options& options) {
@@ -45,23 +75,18 @@ int Run(const Options& options) {
     std::cerr << "the cluster could not be made: " << cluster.status().message() << "\n";
     return 1;
   }
-  std::cerr << "Upgrading to " << options.to << "\n";
-  const absl::StatusOr<k3saga::hosts::RolloutReport> report =
-      k3saga::hosts::MeasureRollout(**cluster, options.from, options.to);
-  if (!report.ok()) {
-    std::cerr << report.status().message() << "\n";
-  } else {
-    std::cout << report->log << "\n" << k3saga::hosts::Print(*report) << std::flush;
-    if (!options.json.empty()) {
-      std::ofstream(options.json) << k3saga::hosts::ToJson(*report);
-    }
+  if (const absl::Status noted = k3saga::hosts::WriteNote(**cluster, "before"); !noted.ok()) {
+    std::cerr << noted.message() << "\n";
+    return 1;
   }
+  const bool upgraded = Upgrade(**cluster, options);
+  const bool good = upgraded && (!options.and_back || GoBack(**cluster, options));
   if (options.keep) {
     std::cerr << "The hosts stay up: tests/systemd/hosts exec " << (*cluster)->hosts().folder()
               << " s1 bash. Press Enter to end them.\n";
     std::cin.get();
   }
-  return report.ok() && k3saga::hosts::Shortcomings(*report).empty() ? 0 : 1;
+  return good ? 0 : 1;
 }
 
 }  // namespace
@@ -85,6 +110,7 @@ int main(int argc, char** argv) {
   app.add_option("--max-unavailable", options.cluster.max_unavailable, "of cluster.yaml: workers at once");
   app.add_option("--pod-image", options.pod_image, "image that every node has (RELEASES/images/*.tar)");
   app.add_option("--json", options.json, "also write the report to this file");
+  app.add_flag("--and-back", options.and_back, "then go back: binaries and the datastore's snapshot");
   app.add_flag("--keep", options.keep, "leave the hosts up until Enter is pressed");
   CLI11_PARSE(app, argc, argv);
   if (options.releases.empty() != options.installer.empty()) {

@@ -121,7 +121,7 @@ TEST_F(RestoreVerbs, BringThreeServersBackToTheBackup) {
   const std::string s3 = lab_->Path("nodes/s3/root/var/lib/rancher/k3s/server/");
   EXPECT_TRUE(Exists(s3 + "tls/server-ca.crt")) << "got from its peers";
   EXPECT_THAT(*ListDirectory(s3 + "k3saga-aside"), SizeIs(1));
-  EXPECT_FALSE(Exists(lab_->Path("nodes/s1/root/etc/rancher/k3s/config.yaml.d/zz-k3saga-rejoin.yaml")));
+  EXPECT_FALSE(Exists(lab_->Path("nodes/s1/root/etc/systemd/system/k3s.service.d")));
 
   // Confirmed: what was set aside goes.
   v1::OperationSpec claim;

@@ -9,6 +9,7 @@
 #include "lab/base/layout.h"
 #include "tests/support/eventually.h"
 #include "tests/systemd/rollout.h"
+#include "tests/systemd/way_back.h"
 
 namespace k3saga::hosts {
 namespace {
@@ -124,14 +125,20 @@ class Scenario : public ::testing::Test {
   std::map<std::string, std::string> before_;
 };
 
-TEST_F(Scenario, AWholeRollout) {
+TEST_F(Scenario, AWholeRolloutAndBack) {
   Start();
   if (HasFatalFailure()) return;
+  ASSERT_TRUE(WriteNote(*cluster_, "before").ok());
   const RolloutReport report = Must(MeasureRollout(*cluster_, kFrom, kTo));
   std::cout << Print(report);
   EXPECT_THAT(Shortcomings(report), ::testing::IsEmpty()) << report.log;
   EXPECT_EQ(report.pods_at_end, 4u);
   EXPECT_GE(report.fewest_pods, 3u);  // the disruption budget
+
+  const WayBackReport back = Must(MeasureWayBack(*cluster_, kFrom));
+  std::cout << Print(back);
+  EXPECT_THAT(Shortcomings(back), ::testing::IsEmpty()) << back.log;
+  ExpectNodesAt(kFrom);
 }
 
 TEST_F(Scenario, AReleaseThatNeverGetsReadyGoesBack) {

@@ -15,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr char kData[] = "var/lib/rancher/k3s/server/";
 
@@ -169,16 +170,37 @@ TEST_F(ResetTest, TheBackupsTokenTakesThePlaceOfARotatedOne) {
 }
 
 TEST_F(ResetTest, JoinsThroughAnotherServerForAsLongAsItTakes) {
-  WriteUnit("server --cluster-init");
+  WriteUnit("server --cluster-init '--node-label=%%a $$b'");
   const Installation before = host_.Read();
   ASSERT_TRUE(before.server_url.empty());
-  ASSERT_TRUE(JoinThrough(before, "https://10.0.0.9:6443").ok());
+  ASSERT_TRUE(JoinThrough(before, "https://10.0.0.9:6443", host_.systemd()).ok());
   const Installation joining = host_.Read();
   EXPECT_EQ(joining.server_url, "https://10.0.0.9:6443");
-  ASSERT_TRUE(JoinThrough(joining, "https://10.0.0.9:6443").ok());
-  ASSERT_TRUE(EndJoining(joining).ok());
-  ASSERT_TRUE(EndJoining(joining).ok());
+  EXPECT_THAT(joining.arguments,
+              ElementsAre("--cluster-init", "--node-label=%a $b", "--server=https://10.0.0.9:6443",
+                          "--token-file=" + before.token_file));
+  EXPECT_EQ(joining.environment.at("K3S_URL").value, "https://10.0.0.9:6443");
+  EXPECT_EQ(joining.environment.at("K3S_TOKEN_FILE").value, before.token_file);
+  // Again, by another process and through another server.
+  ASSERT_TRUE(JoinThrough(joining, "https://10.0.0.8:6443", host_.systemd()).ok());
+  EXPECT_EQ(host_.Read().server_url, "https://10.0.0.8:6443");
+  EXPECT_THAT(host_.Read().arguments, SizeIs(4));
+  ASSERT_TRUE(EndJoining(joining, host_.systemd()).ok());
+  ASSERT_TRUE(EndJoining(joining, host_.systemd()).ok());
   EXPECT_TRUE(host_.Read().server_url.empty());
+  EXPECT_FALSE(Exists(before.unit_file + ".d"));
+}
+
+TEST_F(ResetTest, JoinsThroughTheServerItIsToldWhateverItsUnitNames) {
+  host_.Write("etc/token", "old-secret\n");
+  WriteUnit("server --server https://gone:6443 --token-file @ROOT@/etc/token");
+  host_.Write("etc/systemd/system/k3s.service.d/50-mine.conf", "[Service]\nLimitNOFILE=1\n");
+  ASSERT_TRUE(JoinThrough(host_.Read(), "https://10.0.0.9:6443", host_.systemd()).ok());
+  EXPECT_EQ(host_.Read().server_url, "https://10.0.0.9:6443");
+  EXPECT_FALSE(host_.Read().environment.contains("K3S_TOKEN_FILE")) << "it is told its token already";
+  ASSERT_TRUE(EndJoining(host_.Read(), host_.systemd()).ok());
+  EXPECT_EQ(host_.Read().server_url, "https://gone:6443");
+  EXPECT_TRUE(Exists(host_.Path("etc/systemd/system/k3s.service.d/50-mine.conf")));
 }
 
 TEST_F(ResetTest, NothingThatIsSetAsideIsLost) {
@@ -205,8 +227,7 @@ TEST_F(ResetTest, NothingThatIsSetAsideIsLost) {
   EXPECT_EQ(*ReadFile(aside.folder() + "/tls/server-ca.crt"), "authority");
   EXPECT_EQ(*ReadFile(aside.folder() + "/tls-2/server-ca.crt"), "authority");
 
-  ASSERT_TRUE(SetAside::RemoveAll(host_.Path("var/lib/rancher/k3s")).ok());
-  EXPECT_FALSE(Exists(aside.folder()));
+  EXPECT_EQ(DirName(aside.folder()), SetAside::FolderIn(host_.Path("var/lib/rancher/k3s")));
   EXPECT_TRUE(Exists(Server("db/snapshots/daily")));
 }
 

@@ -57,6 +57,15 @@ TEST(UnitFile, SplitsWordsAsSystemdDoes) {
   }
 }
 
+TEST(UnitFile, ReadsAQuotedWordBackAsItWas) {
+  for (const char* word :
+       {"https://10.0.0.1:6443", "", "a b", "50%n", "say \"yes\"", "C:\\new", "two\nlines"}) {
+    const auto words = SplitUnitWords(QuoteUnitWord(word));
+    ASSERT_TRUE(words.ok() && words->size() == 1) << word;
+    EXPECT_EQ(*ExpandSpecifiers(words->front(), {{'n', "k3s.service"}}), word);
+  }
+}
+
 TEST(UnitFile, ExpandsSpecifiersAndVariables) {
   const Specifiers specifiers = {{'n', "k3s.service"}, {'N', "k3s"}};
   EXPECT_EQ(*ExpandSpecifiers("%n 5%% %N%", specifiers), "k3s.service 5% k3s%");

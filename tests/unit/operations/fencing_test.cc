@@ -149,6 +149,8 @@ TEST(FencingTest, AdmitsByAuthorityThenByName) {
       {"release", held, fresh, kAda, Verb::kReleaseClaim, Kind::kStart, ok, Hold::kReleased, 5},
       {"its answer asked for again", released, known, kAda, Verb::kReleaseClaim, Kind::kAttach, ok,
        Hold::kReleased, 5},
+      {"a release that failed, again", released, fresh, kAda, Verb::kReleaseClaim, Kind::kStart, ok,
+       Hold::kReleased, 5},
       {"late packet after the release", released, fresh, kAda, Verb::kInstall, Kind::kRefuse, v1::STALE_EPOCH,
        Hold::kReleased, 5},
       {"claim again after the release", released, fresh, kAda, Verb::kClaim, Kind::kRefuse, v1::STALE_EPOCH,
