@@ -80,13 +80,13 @@ int Run(const Options& options) {
     return 1;
   }
   const bool upgraded = Upgrade(**cluster, options);
-  const bool good = upgraded && (!options.and_back || GoBack(**cluster, options));
+  const bool went_back = !options.and_back || GoBack(**cluster, options);
   if (options.keep) {
     std::cerr << "The hosts stay up: tests/systemd/hosts exec " << (*cluster)->hosts().folder()
               << " s1 bash. Press Enter to end them.\n";
     std::cin.get();
   }
-  return good ? 0 : 1;
+  return upgraded && went_back ? 0 : 1;
 }
 
 }  // namespace
