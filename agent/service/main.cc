@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
   bool verbose = false;
   app.add_option("--config", config_file, "Configuration file")->capture_default_str();
   app.add_flag("--verbose", verbose, "Log more");
-  app.add_flag("--list-crash-points", list_crash_points, "List where a test may let this program die");
+  app.add_flag("--list-crash-points", list_crash_points, "List where a test may let this program die")
+      ->group("");
   app.set_version_flag("--version", std::string("k3saga-agent ") + K3SAGA_VERSION);
 
   std::string rollout;

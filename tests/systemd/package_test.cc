@@ -2,10 +2,15 @@
 // remove, purge.
 #include <gtest/gtest.h>
 
+#include "tests/support/eventually.h"
 #include "tests/systemd/cluster.h"
 
 namespace k3saga::hosts {
 namespace {
+
+using testing::Eventually;
+
+constexpr std::chrono::seconds kSoon(60);
 
 class PackageTest : public ::testing::Test {
  protected:
@@ -37,6 +42,23 @@ class PackageTest : public ::testing::Test {
     const ProcessResult result = Shell(script);
     ASSERT_TRUE(result.ok()) << script << ": " << result.Describe() << "\n" << result.out << result.err;
   }
+  static bool IsActive() { return Holds("systemctl is-active --quiet k3saga-agent"); }
+  static std::string MainPid() { return Shell("systemctl show -P MainPID k3saga-agent").out; }
+
+  // What docs/install.md says, for this one node.
+  static void GiveIdentity() {
+    Install("k3saga");
+    Do("rm -rf /root/lab && mkdir /root/lab && cd /root/lab && "
+       "k3saga init --name test --node node=server@127.0.0.1 && k3saga identity agent node && "
+       "cp identity/node/* /etc/k3saga/ && sed -i 's/^node:.*/node: node/' /etc/k3saga/agent.yaml && "
+       "systemctl start k3saga-agent");
+  }
+  // The agent's package under a later version, with another default configuration: /tmp/next.deb.
+  static void MakeNext() {
+    Do(absl::StrCat("cd /tmp && rm -rf next && dpkg-deb --raw-extract ", kPackagesOnHost,
+                    "/k3saga-agent_*.deb next && sed -i 's/^Version: .*/&.next1/' next/DEBIAN/control && "
+                    "echo '# a new default' >>next/etc/k3saga/agent.yaml && dpkg-deb --build next next.deb"));
+  }
   static void Install(const std::string& package) {
     Do(absl::StrCat("dpkg --install ", kPackagesOnHost, "/", package, "_*.deb"));
   }
@@ -53,41 +75,86 @@ TEST_F(PackageTest, TheAgentLivesAsDebianUsersExpect) {
   EXPECT_FALSE(Holds("systemctl is-active --quiet k3saga-agent"));
   EXPECT_FALSE(Holds("systemctl is-failed --quiet k3saga-agent"));
   EXPECT_TRUE(Holds("systemd-analyze verify --man=no k3saga-agent.service"));
+  EXPECT_EQ(Shell("stat -c %a /var/lib/k3saga-agent /var/lib/k3saga-agent/kept").out, "700\n700\n");
+  // Neither waits for k3s nor goes with it.
+  EXPECT_FALSE(
+      Holds("systemctl show --property=Requires,Wants,BindsTo,PartOf,After k3saga-agent | grep -w k3s"));
 
   // An identity, and it serves; systemd heard it say so.
-  Install("k3saga");
-  Do("cd /root && k3saga init --name test --node node=server@127.0.0.1 && k3saga identity agent node && "
-     "cp identity/node/* /etc/k3saga/ && sed -i 's/^node:.*/node: node/' /etc/k3saga/agent.yaml && "
-     "systemctl start k3saga-agent");
-  EXPECT_TRUE(Holds("systemctl is-active --quiet k3saga-agent"));
+  GiveIdentity();
+  EXPECT_TRUE(IsActive());
   EXPECT_EQ(Shell("stat -c %a /etc/k3saga/agent.key").out, "600\n");
   EXPECT_EQ(Shell("stat -c %a /var/lib/k3saga-agent").out, "700\n");
-  EXPECT_TRUE(Holds("cd /root && k3saga nodes; [ $? -le 1 ]"));  // it answers, although there is no k3s
+  EXPECT_TRUE(Holds("cd /root/lab && k3saga nodes; [ $? -le 1 ]"));  // it answers, although there is no k3s
 
-  // An upgrade restarts the agent, and keeps the changed configuration without asking.
-  const std::string first = Shell("systemctl show --property=MainPID --value k3saga-agent").out;
-  Do(absl::StrCat("cd /tmp && dpkg-deb --raw-extract ", kPackagesOnHost,
-                  "/k3saga-agent_*.deb next && sed -i 's/^Version: .*/&.next1/' next/DEBIAN/control && "
-                  "dpkg-deb --build next next.deb && dpkg --install next.deb </dev/null"));
-  EXPECT_TRUE(Holds("systemctl is-active --quiet k3saga-agent"));
-  EXPECT_NE(Shell("systemctl show --property=MainPID --value k3saga-agent").out, first);
+  // An upgrade restarts the agent; a changed configuration stays, the new default lies beside it.
+  const std::string first = MainPid();
+  MakeNext();
+  Do("dpkg --force-confold --install /tmp/next.deb </dev/null");
+  EXPECT_TRUE(IsActive());
+  EXPECT_NE(MainPid(), first);
   EXPECT_TRUE(Holds("grep -q '^node: node' /etc/k3saga/agent.yaml"));
+  EXPECT_TRUE(Holds("grep -q 'a new default' /etc/k3saga/agent.yaml.dpkg-dist"));
 
   // Not while an operation changes the node.
   Do("systemd-run --unit=k3saga-operation-test --collect --quiet --service-type=exec -- sleep infinity");
   EXPECT_FALSE(Holds("dpkg --remove k3saga-agent"));
-  EXPECT_TRUE(Holds("systemctl is-active --quiet k3saga-agent"));
+  EXPECT_TRUE(IsActive());
   Do("systemctl stop k3saga-operation-test");
 
-  // Removed: stopped, but configuration, identity and state stay. Purged: gone.
+  // Removed: stopped, but configuration, identity and state stay, and serve again when it comes back. Purged:
+  // gone.
   Do("dpkg --remove k3saga-agent");
-  EXPECT_FALSE(Holds("systemctl is-active --quiet k3saga-agent"));
+  EXPECT_FALSE(IsActive());
   EXPECT_TRUE(
       Holds("test -e /etc/k3saga/agent.yaml -a -e /etc/k3saga/agent.key -a -d /var/lib/k3saga-agent"));
+  Do("dpkg --force-confold --install /tmp/next.deb </dev/null");
+  EXPECT_TRUE(IsActive());
   Do("dpkg --purge k3saga-agent");
+  EXPECT_FALSE(IsActive());
   EXPECT_FALSE(Holds(
       "test -e /etc/k3saga -o -e /var/lib/k3saga-agent -o -e /usr/lib/systemd/system/k3saga-agent.service"));
   EXPECT_EQ(Shell("find /etc/systemd /var/lib/systemd/deb-systemd-helper* -name '*k3saga*'").out, "");
+}
+
+TEST_F(PackageTest, AnUpgradeLetsARunningOperationSettleFirst) {
+  Install("k3saga-agent");
+  GiveIdentity();
+  MakeNext();
+  const std::string agent = MainPid();
+  Do("rm -f /tmp/end && mkfifo /tmp/end && "
+     "systemd-run --unit=k3saga-operation-test --collect --quiet --service-type=exec -- cat /tmp/end");
+  Do("systemd-run --unit=upgrade --quiet --remain-after-exit -- "
+     "bash -c 'dpkg --force-confold --install /tmp/next.deb >/tmp/upgrade.log 2>&1'");
+  EXPECT_TRUE(
+      Eventually([] { return Holds("grep -q 'waiting until it has settled' /tmp/upgrade.log"); }, kSoon));
+  EXPECT_EQ(MainPid(), agent);
+  EXPECT_FALSE(Holds("dpkg-query --show k3saga-agent | grep next1"));
+  Do("echo done >/tmp/end");
+  EXPECT_TRUE(Eventually([] { return Holds("systemctl show -P SubState upgrade | grep -w exited"); }, kSoon))
+      << Shell("cat /tmp/upgrade.log").out;
+  EXPECT_TRUE(
+      Holds("dpkg-query --show --showformat '${Status} ${Version}' k3saga-agent | "
+            "grep 'install ok installed .*next1'"));
+  EXPECT_TRUE(IsActive());
+  EXPECT_NE(MainPid(), agent);
+  Do("systemctl stop upgrade; dpkg --purge k3saga-agent");
+}
+
+TEST_F(PackageTest, AnAgentThatHangsIsStartedAnew) {
+  Install("k3saga-agent");
+  GiveIdentity();
+  EXPECT_EQ(Shell("systemctl show -P WatchdogUSec k3saga-agent").out, "30s\n");
+  // The same, sooner.
+  Do("mkdir -p /run/systemd/system/k3saga-agent.service.d && printf "
+     "'[Service]\\nWatchdogSec=5\\nTimeoutAbortSec=1\\n' "
+     ">/run/systemd/system/k3saga-agent.service.d/sooner.conf && systemctl daemon-reload && systemctl "
+     "restart k3saga-agent");
+  const std::string hanging = MainPid();
+  Do("kill -STOP $(systemctl show -P MainPID k3saga-agent)");
+  EXPECT_TRUE(Eventually([&] { return MainPid() != hanging && IsActive(); }, kSoon));
+  Do("rm -r /run/systemd/system/k3saga-agent.service.d && systemctl daemon-reload && dpkg --purge "
+     "k3saga-agent");
 }
 
 TEST_F(PackageTest, ADisabledAgentStaysDisabled) {

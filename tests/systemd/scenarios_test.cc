@@ -202,6 +202,7 @@ TEST_F(Scenario, APackageUpgradeInTheMiddleOfARollout) {
   const std::string agent = MainPid("s2", "k3saga-agent");
   const ProcessResult installed = Must(hosts().Run("s2", {"dpkg", "--install", "/tmp/next.deb"}));
   EXPECT_TRUE(installed.ok()) << installed.Describe();
+  EXPECT_THAT(installed.out, ::testing::HasSubstr("waiting until it has settled"));
   EXPECT_NE(MainPid("s2", "k3saga-agent"), agent);
   ExpectUpgraded(*upgrade);
   EXPECT_THAT(Must(hosts().Output("s2", {"dpkg-query", "--show", "k3saga-agent"})),
