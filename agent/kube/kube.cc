@@ -219,6 +219,16 @@ class KubeClient final : public Kube {
     return apis;
   }
 
+  absl::StatusOr<Leadership> LeadershipOf(std::string_view host, const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return ReadLeadership(session->api, host, patience);
+  }
+
+  absl::Status GiveBackLeadership(const Leadership& leadership, const Patience& patience) override {
+    K3SAGA_ASSIGN_OR_RETURN(const auto session, Open());
+    return GiveBack(leadership, session->http, clock_, pauser_, patience);
+  }
+
   void Rest() override {
     const std::lock_guard lock(mutex_);
     if (session_ != nullptr) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/kube/leadership.h"
 #include "common/host/clock.h"
 #include "common/host/pause.h"
 #include "k3saga/v1/facts.pb.h"
@@ -77,6 +78,8 @@ struct AwaitedNode {
 //   GET     /apis/velero.io/v1/backupstoragelocations
 //   POST    /apis/velero.io/v1/namespaces/NS/{backups,restores}    then GET until its end
 //   GET     /apis/apps/v1/namespaces/kube-system/{deployments,daemonsets}  /apis/batch/v1/namespaces/kube-system/jobs
+//   GET, PATCH /apis/coordination.k8s.io/v1/namespaces/kube-system/leases[/NAME]
+//   GET     /api/v1/namespaces/default/endpoints/kubernetes        other API servers, before this one stops
 //   GET     /metrics  then what it names as deprecated, one page   who calls what a later release removes
 // clang-format on
 class Kube {
@@ -146,6 +149,11 @@ class Kube {
   // APIs that somebody called on this server since it started and that a later release removes, with the
   // first objects that were written through them.
   virtual absl::StatusOr<std::vector<v1::DeprecatedApi>> DeprecatedApis(const Patience& patience) = 0;
+
+  // Which control loops the k3s process of `host` leads, and giving that back once the process has ended
+  // (leadership.h): through other servers, with this one's identity.
+  virtual absl::StatusOr<Leadership> LeadershipOf(std::string_view host, const Patience& patience) = 0;
+  virtual absl::Status GiveBackLeadership(const Leadership& leadership, const Patience& patience) = 0;
 
   // Closes idle connections; the next call opens them again.
   virtual void Rest() = 0;

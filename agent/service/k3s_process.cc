@@ -1,7 +1,11 @@
 #include "agent/service/k3s_process.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <sys/utsname.h>
 
+#include "common/host/log.h"
 #include "common/reason.h"
 #include "common/status_macros.h"
 
@@ -12,8 +16,35 @@ using operations::EffectContext;
 namespace {
 
 constexpr std::chrono::milliseconds kBetweenLooks{100};
+constexpr std::chrono::milliseconds kLongestLook{2'000};
+constexpr std::chrono::milliseconds kLongestGiveBack{4'000};
 
 }  // namespace
+
+// Nothing where it cannot be told for sure: control loops are led under the host's name, and only that of a
+// Node is one of its own in the cluster.
+kube::Leadership K3sProcess::Leads() {
+  const node::Installation installation = parts_.ReadK3s();
+  utsname machine{};
+  uname(&machine);
+  const std::string host = machine.nodename;
+  if (!installation.runs_apiserver || installation.node_name != absl::AsciiStrToLower(host)) return {};
+  auto leadership = parts_.kube->LeadershipOf(host, {kLongestLook, {}});
+  return leadership.ok() ? *std::move(leadership) : kube::Leadership();
+}
+
+void K3sProcess::GiveBack(const kube::Leadership& leadership) {
+  if (leadership.held.empty()) return;
+  const absl::Status given = parts_.kube->GiveBackLeadership(leadership, {kLongestGiveBack, {}});
+  const std::string loops =
+      absl::StrJoin(leadership.held, ", ",
+                    [](std::string* out, const kube::Leadership::Held& held) { out->append(held.lease); });
+  if (given.ok()) {
+    LogInfo(absl::StrCat("gave back ", loops));
+  } else {
+    LogWarning(absl::StrCat(loops, " not given back, and free in some seconds: ", given.ToString()));
+  }
+}
 
 absl::Status K3sProcess::TimedOut(const std::string& unit, const char* what) const {
   return ReasonError(MakeReason(v1::TIMED_OUT, parts_.config.node, absl::StrCat(unit, ": ", what)),
@@ -40,11 +71,15 @@ absl::Status K3sProcess::Replace(const std::string& unit, const std::string& bin
   const auto status = parts_.systemd->Show(unit);
   // Too many failed starts, and systemd would refuse one more.
   if (status.ok() && status->active_state == "failed") (void)parts_.systemd->ResetFailed(unit);
+  const kube::Leadership leadership = now == kNone ? kube::Leadership() : Leads();
   K3SAGA_RETURN_IF_ERROR(parts_.systemd->Restart(unit));
   // Queued only: done once the old process is gone. What comes after it is for the verification to judge.
   for (;;) {
     const auto process = Main();
-    if (now == kNone || (process.ok() && *process != now)) return absl::OkStatus();
+    if (now == kNone || (process.ok() && *process != now)) {
+      GiveBack(leadership);
+      return absl::OkStatus();
+    }
     if (!context.Wait(kBetweenLooks)) return TimedOut(unit, "the old process did not end");
   }
 }

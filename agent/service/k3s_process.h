@@ -23,7 +23,8 @@ class K3sProcess {
   // Whether the main process is another one than `before` and came from `binary` (or is of its version).
   absl::StatusOr<bool> Replaced(const std::string& binary, const std::string& before);
 
-  // Restarts the unit until that is so.
+  // Restarts the unit until that is so. What the old process led of the cluster's control loops is given back
+  // as soon as it is gone (kube/leadership.h); where that cannot be done it runs out by itself.
   absl::Status Replace(const std::string& unit, const std::string& binary, const std::string& before,
                        operations::EffectContext& context);
   // Until no process of the unit is left, and systemd is not about to start one.
@@ -32,6 +33,8 @@ class K3sProcess {
   absl::Status Start(const std::string& unit);
 
  private:
+  kube::Leadership Leads();
+  void GiveBack(const kube::Leadership& leadership);
   absl::Status TimedOut(const std::string& unit, const char* what) const;
 
   NodeParts& parts_;

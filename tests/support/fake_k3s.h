@@ -107,6 +107,12 @@ class FakeKube final : public kube::Kube {
   absl::StatusOr<std::vector<v1::DeprecatedApi>> DeprecatedApis(const Patience&) override {
     return std::vector<v1::DeprecatedApi>();
   }
+  absl::StatusOr<kube::Leadership> LeadershipOf(std::string_view, const Patience&) override {
+    return kube::Leadership();
+  }
+  absl::Status GiveBackLeadership(const kube::Leadership&, const Patience&) override {
+    return absl::OkStatus();
+  }
   void Rest() override { ++rests; }
 
   absl::Status ready;

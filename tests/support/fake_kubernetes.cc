@@ -294,7 +294,13 @@ FakeKubernetes::Response FakeKubernetes::HandleObject(const Request& request) {
   const auto found = objects_.find(request.path);
   if (found != objects_.end()) {
     Json& object = found->second;
-    if (request.method == "PATCH") object.merge_patch(request.body);
+    if (request.method == "PATCH") {
+      const Json wanted = request.body.value(Json::json_pointer("/metadata/resourceVersion"), Json());
+      if (wanted.is_string() && wanted != object["metadata"]["resourceVersion"]) {
+        return Status(409, "the object has been modified");
+      }
+      object.merge_patch(request.body);
+    }
     if (request.method != "DELETE") return {.body = object};
     if (request.body["preconditions"]["uid"] != object["metadata"]["uid"]) {
       return Status(409, "the UID in the precondition does not match the UID in record");
@@ -302,12 +308,13 @@ FakeKubernetes::Response FakeKubernetes::HandleObject(const Request& request) {
     objects_.erase(found);
     return {.body = {{"kind", "Status"}, {"status", "Success"}}};
   }
-  // A list over all namespaces: "/apis/G/V/PLURAL".
+  // A list over all namespaces, "/apis/G/V/PLURAL", or of one, "/apis/G/V/namespaces/NS/PLURAL".
   const std::vector<std::string> path = absl::StrSplit(request.path, '/', absl::SkipEmpty());
-  if (request.method != "GET" || path.size() != 4) return Status(404, "not found");
+  if (request.method != "GET" || (path.size() != 4 && path.size() != 6)) return Status(404, "not found");
+  const std::string among = path.size() == 4 ? "/" + path[3] + "/" : request.path + "/";
   Json items = Json::array();
   for (const auto& [each, object] : objects_) {
-    if (absl::StrContains(each, "/" + path[3] + "/")) items.push_back(object);
+    if (absl::StrContains(each, among)) items.push_back(object);
   }
   return List(items, request);
 }
