@@ -1,8 +1,36 @@
 #include "agent/node/installation.h"
 
+#include <absl/strings/str_cat.h>
+
 #include "common/host/secrets.h"
 
 namespace k3saga::node {
+namespace {
+
+void AddSetting(std::string_view key, std::string_view value, std::string_view source, v1::K3sFacts* facts) {
+  v1::Setting* out = facts->add_settings();
+  out->set_key(std::string(key));
+  out->set_value(MaskValue(key, value));
+  out->set_source(std::string(source));
+  out->set_secret(IsSecretName(key) || !SecretIn(key, value).empty());
+}
+
+// The unit in systemd's own words: which files make it, and what they start. The command's flags are settings
+// of their own.
+void AddUnit(const Installation& node, v1::K3sFacts* facts) {
+  AddSetting("FragmentPath", node.unit_file, node.unit, facts);
+  for (const std::string& drop_in : node.drop_ins) AddSetting("DropInPaths", drop_in, node.unit, facts);
+  const std::vector<UnitEntry> starts = node.full_unit.All("Service", "ExecStart");
+  if (!starts.empty()) {
+    AddSetting("ExecStart", absl::StrCat(node.binary, " ", node.command), starts.back().file, facts);
+  }
+  for (const EnvironmentFileRead& file : node.environment_files) {
+    AddSetting("EnvironmentFile", absl::StrCat(file.path, file.there ? "" : " (not there)"), file.named_in,
+               facts);
+  }
+}
+
+}  // namespace
 
 v1::K3sFacts ToFacts(const Installation& node) {
   v1::K3sFacts facts;
@@ -15,13 +43,8 @@ v1::K3sFacts ToFacts(const Installation& node) {
   facts.set_binary_is_running(node.binary_is_running);
   facts.set_main_pid(node.process.pid);
   if (!node.unit.empty()) facts.set_active_state(node.status.Describe());
-  for (const Flag& setting : node.settings) {
-    v1::Setting* out = facts.add_settings();
-    out->set_key(setting.name);
-    out->set_value(MaskValue(setting.name, setting.value));
-    out->set_source(setting.source);
-    out->set_secret(IsSecretName(setting.name) || !SecretIn(setting.name, setting.value).empty());
-  }
+  if (node.found()) AddUnit(node, &facts);
+  for (const Flag& setting : node.settings) AddSetting(setting.name, setting.value, setting.source, &facts);
   facts.set_datastore(node.datastore);
   facts.set_runs_etcd(node.runs_etcd);
   facts.set_runs_apiserver(node.runs_apiserver);

@@ -22,6 +22,13 @@ struct SourcedVariable {
   std::string source;
 };
 
+// An EnvironmentFile= of the unit as it runs.
+struct EnvironmentFileRead {
+  std::string path;
+  std::string named_in;  // the unit's main file or a drop-in
+  bool there = false;
+};
+
 // A distribution as it was installed on this machine: read, never guessed. Said in k3s's words; others that
 // are one binary, server or agent, have the same. Holds secrets (tokens); only ToFacts masks them.
 struct Installation {
@@ -48,6 +55,7 @@ struct Installation {
 
   // The environment.
   std::map<std::string, SourcedVariable> environment;  // what the process gets
+  std::vector<EnvironmentFileRead> environment_files;  // in the order of reading
   std::string environment_file;                        // the installer's own: <unit file>.env
   bool environment_file_read = false;                  // by the unit as it runs; a drop-in may leave it out
   std::vector<Variable> installer_variables;           // what stands in it

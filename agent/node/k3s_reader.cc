@@ -177,6 +177,7 @@ void ReadEnvironment(const Specifiers& specifiers, Installation* node) {
     const std::string path = ExpandWords({entry.value.substr(optional ? 1 : 0)}, specifiers, node)[0];
     if (path == node->environment_file) node->environment_file_read = true;
     auto text = ReadFile(path);
+    node->environment_files.push_back({path, entry.file, text.ok()});
     if (!text.ok()) {
       if (absl::IsNotFound(text.status()) && optional) continue;
       AddProblem(node, v1::LOCAL_FAILURE,

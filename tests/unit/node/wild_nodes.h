@@ -32,6 +32,7 @@ struct WildNode {
   std::string data_dir = "@ROOT@/var/lib/rancher/k3s";
   std::string node_name = {};                     // "": not looked at
   std::map<std::string, std::string> facts = {};  // of settings, as ToFacts shows them: key -> value
+  std::vector<std::string> not_read = {};         // files that say nothing about this node
   bool runs_etcd = false;
   bool runs_apiserver = true;
   bool runs_kubelet = true;

@@ -86,6 +86,7 @@ void AddSplitConfigurations(std::vector<WildNode>* nodes) {
   merged.files.push_back(
       {"etc/rancher/k3s/config.yaml.d/20-last.YML", "cluster-init: true\nserver: https://two:6443\n"});
   merged.files.push_back({"etc/rancher/k3s/config.yaml.d/30-not-read.txt", "server: https://three:6443\n"});
+  merged.not_read = {"etc/rancher/k3s/config.yaml.d/30-not-read.txt"};
   merged.node_name = "flag";
   merged.facts = {{"tls-san", "c"}, {"server", "https://two:6443"}, {"cluster-init", "true"}};
   nodes->push_back(merged);
@@ -94,6 +95,7 @@ void AddSplitConfigurations(std::vector<WildNode>* nodes) {
                              {"--config", "@ROOT@/etc/own.yaml"}));
   own.files.push_back({"etc/own.yaml", "cluster-init: true\n"});
   own.files.push_back({kConfig, "datastore-endpoint: mysql://not-read\n"});
+  own.not_read = {kConfig};
   nodes->push_back(own);
 
   WildNode by_variable =
@@ -131,6 +133,7 @@ void AddSplitConfigurations(std::vector<WildNode>* nodes) {
   elsewhere.files.push_back({"etc/systemd/system/k3s.service.d/env.conf",
                              "[Service]\nEnvironmentFile=\nEnvironmentFile=@ROOT@/etc/k3s.env\n"});
   elsewhere.files.push_back({"etc/k3s.env", "K3S_TOKEN=right\n"});
+  elsewhere.not_read = {kServerEnvironment};
   elsewhere.not_given = {"K3S_TOKEN"};
   nodes->push_back(elsewhere);
 }

@@ -40,6 +40,7 @@ void AddUsual(std::vector<WildNode>* nodes) {
   // --cluster-init is only looked at once; the database that is there counts.
   WildNode existing = Etcd(Server("EtcdFromItsFolder", {}, {}));
   existing.files.push_back({"var/lib/rancher/k3s/server/db/etcd/name", "s1-1234"});
+  existing.not_read = {"var/lib/rancher/k3s/server/db/etcd/name"};  // only that it is there
   nodes->push_back(existing);
 
   WildNode repeated = Server(

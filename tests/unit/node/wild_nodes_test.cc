@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <set>
+
 #include "agent/node/configuration.h"
 #include "agent/node/k3s_installer.h"
 #include "agent/node/keep.h"
@@ -36,6 +39,18 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
 
   FakeHost host_{FakeHost::Systemctl::kDirect};
 };
+
+// Every file that something was read from, as ToFacts names it.
+std::set<std::string> FilesNamed(const v1::K3sFacts& facts) {
+  std::set<std::string> named;
+  for (const v1::Setting& setting : facts.settings()) {
+    named.insert(setting.source().substr(0, setting.source().find(':')));
+    for (const char* key : {"FragmentPath", "DropInPaths", "EnvironmentFile"}) {
+      if (setting.key() == key) named.insert(setting.value());
+    }
+  }
+  return named;
+}
 
 std::string Problems(const Installation& node) {
   std::string text;
@@ -78,6 +93,27 @@ TEST_P(WildNodesTest, IsReadAsItIs) {
     for (auto [it, end] = settings.equal_range(key); it != end; ++it)
       found = found || it->second == host_.Fill(value);
     EXPECT_TRUE(found) << key << "=" << value;
+  }
+}
+
+TEST_P(WildNodesTest, IsShownWithWhereItWasReadFromAndWithoutSecrets) {
+  const WildNode& expected = GetParam();
+  const Installation node = host_.Read();
+  const v1::K3sFacts facts = ToFacts(node);
+  const std::set<std::string> named = FilesNamed(facts);
+  for (const WildNode::File& file : expected.files) {
+    const bool unread =
+        std::find(expected.not_read.begin(), expected.not_read.end(), file.path) != expected.not_read.end();
+    EXPECT_EQ(named.count(host_.Path(file.path)), unread ? 0u : 1u) << file.path;
+  }
+  ASSERT_GT(facts.settings_size(), 1);
+  EXPECT_EQ(facts.settings(0).key(), "FragmentPath");
+  EXPECT_EQ(facts.settings(0).value(), node.unit_file);
+  for (const Flag& flag : node.settings) {
+    if (!IsSecretName(flag.name) || flag.value.size() < 4) continue;
+    for (const v1::Setting& setting : facts.settings()) {
+      EXPECT_THAT(setting.value(), ::testing::Not(::testing::HasSubstr(flag.value))) << setting.key();
+    }
   }
 }
 
