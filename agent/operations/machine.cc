@@ -93,13 +93,16 @@ constexpr Line kTable[] = {
     {Verb::kPutBack, kCheck,        kRefused | kTrouble | kCancel,  kSame},
     {Verb::kPutBack, kLastCheck,    kGood,                          Go(kRestoreFiles)},
     {Verb::kPutBack, kLastCheck,    kRefused | kTrouble | kCancel,  kSame},
-    // The cluster may be another one by the time that a process takes it up again: looked at once more.
+    // The cluster may be another one by the time that a process takes it up again: looked at once more. What is
+    // refused then is not as it was: the files may be back, and k3s still runs from the others.
     {Verb::kPutBack, kRestoreFiles, kGood,                          Go(kRestartOld)},
-    {Verb::kPutBack, kRestoreFiles, kRestarted,                     Go(kLastCheck)},
+    {Verb::kPutBack, kRestoreFiles, kRestarted,                     Go(kLastCheckAgain)},
     {Verb::kPutBack, kRestoreFiles, kRefused | kTrouble,            kBroken},
     {Verb::kPutBack, kRestartOld,   kGood,                          Go(kVerifyOld)},
-    {Verb::kPutBack, kRestartOld,   kRestarted,                     Go(kLastCheck)},
+    {Verb::kPutBack, kRestartOld,   kRestarted,                     Go(kLastCheckAgain)},
     {Verb::kPutBack, kRestartOld,   kRefused | kTrouble,            kBroken},
+    {Verb::kPutBack, kLastCheckAgain, kGood,                        Go(kRestoreFiles)},
+    {Verb::kPutBack, kLastCheckAgain, kRefused | kTrouble,          kBroken},
     {Verb::kPutBack, kVerifyOld,    kGood,                          kPutBackDone},
     {Verb::kPutBack, kVerifyOld,    kRefused | kTrouble,            kBroken},
 

@@ -38,13 +38,14 @@ constexpr VerbNames kVerbNames[] = {
     {Verb::kVeleroRestore, v1::OperationSpec::kVeleroRestore, "velero_restore"},
 };
 
-constexpr std::array<std::pair<Phase, std::string_view>, 35> kPhaseNames = {{
+constexpr std::array<std::pair<Phase, std::string_view>, 36> kPhaseNames = {{
     {kCheck, "check"},
     {kKeep, "keep"},
     {kPlace, "place"},
     {kRunInstaller, "installer"},
     {kCompare, "compare"},
     {kLastCheck, "last-check"},
+    {kLastCheckAgain, "last-check-again"},
     {kRestart, "restart"},
     {kVerify, "verify"},
     {kUndo, "undo"},

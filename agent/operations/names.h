@@ -56,6 +56,7 @@ enum class Phase : uint8_t {
                // stop
   kRestart,    // the main process is one that was started from the file in place
   kVerify,     // that process is healthy and is the version that was asked for
+  kLastCheckAgain,  // likewise, for a put-back that lost its process: its files may be back already
   // Ways back.
   kUndo,  // files as kept, k3s was not restarted; refused: the new one runs already (the node was rebooted)
   kRestoreFiles,  // files as kept

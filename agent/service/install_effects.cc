@@ -88,6 +88,7 @@ EffectResult InstallEffects::Perform(Phase phase, const Record& record, EffectCo
     case Phase::kCompare:
       return Compare(record);
     case Phase::kLastCheck:
+    case Phase::kLastCheckAgain:
       return LastCheck(record, context);
     case Phase::kRestart:
       return Restart(record, context);

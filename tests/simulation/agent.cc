@@ -22,6 +22,7 @@ bool MayFailHere(Phase phase) {
     case Phase::kClaim:
     case Phase::kReleaseClaim:
     case Phase::kLastCheck:
+    case Phase::kLastCheckAgain:
     case Phase::kUndo:
     case Phase::kSettled:
       return false;

@@ -47,6 +47,7 @@ class Hands {
         world_.scenario.faults.Note(Fault::kInstallerFails);
         return Failed(v1::INSTALLER_FAILED);
       case Phase::kLastCheck:
+      case Phase::kLastCheckAgain:
         return LastCheck();
       case Phase::kRestart:
         if (record_.verb == Verb::kRestart) return RestartAlone();

@@ -187,16 +187,30 @@ TEST(MachineTest, GoesWhereTheTableSays) {
       {"put back fails", PutBack(), "BdddD", "check check last-check restore-files restart-old settled",
        Outcome::FAILED, Outcome::BROKEN, v1::TIMED_OUT},
       {"put back taken up again looks once more", PutBack(), "BddBdddBr",
-       "check check last-check restore-files last-check restore-files restart-old verify-old verify-old "
+       "check check last-check restore-files last-check-again restore-files restart-old verify-old "
+       "verify-old "
        "settled",
        Outcome::FAILED, Outcome::BROKEN, v1::QUORUM_WOULD_BE_LOST},
       {"put back whose restart was taken up again", PutBack(), "BdddBdddd",
-       "check check last-check restore-files restart-old last-check restore-files restart-old verify-old "
+       "check check last-check restore-files restart-old last-check-again restore-files restart-old "
+       "verify-old "
        "settled",
        Outcome::SUCCEEDED, Outcome::PUT_BACK, ok},
+      // Refused, and yet not untouched: a refusal would promise that nothing was done.
       {"put back taken up again is refused", PutBack(), "BdddBr",
-       "check check last-check restore-files restart-old last-check settled", Outcome::REFUSED,
-       Outcome::UNTOUCHED, v1::QUORUM_WOULD_BE_LOST},
+       "check check last-check restore-files restart-old last-check-again settled", Outcome::FAILED,
+       Outcome::BROKEN, v1::QUORUM_WOULD_BE_LOST},
+      {"put back whose files were half back is refused", PutBack(), "BddBr",
+       "check check last-check restore-files last-check-again settled", Outcome::FAILED, Outcome::BROKEN,
+       v1::QUORUM_WOULD_BE_LOST},
+      {"put back looks again as often as it has to", PutBack(), "BddBBdddd",
+       "check check last-check restore-files last-check-again last-check-again restore-files restart-old "
+       "verify-old settled",
+       Outcome::SUCCEEDED, Outcome::PUT_BACK, ok},
+      {"put back is not cancelled once its files may be back", PutBack(), "BddBCdddd",
+       "check check last-check restore-files last-check-again last-check-again restore-files restart-old "
+       "verify-old settled",
+       Outcome::SUCCEEDED, Outcome::PUT_BACK, ok},
       {"a cordon comes never late", With([](v1::OperationSpec& spec) { spec.mutable_cordon(); }), "BB",
        "cordon cordon settled", Outcome::FAILED, Outcome::UNTOUCHED, v1::LOCAL_FAILURE},
       {"an uncordon may", With([](v1::OperationSpec& spec) { spec.mutable_uncordon(); }), "BBd",
