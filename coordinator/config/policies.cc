@@ -22,6 +22,7 @@ using std::chrono::seconds;
 
 constexpr seconds kLongestWait = hours(24);
 constexpr uint32_t kMostNodes = 100'000;
+constexpr char kVeleroNamespace[] = "kube-system";  // where none is named
 
 const std::vector<std::pair<std::string, v1::RebootPolicy>> kReboots = {
     {"never", v1::REBOOT_NEVER}, {"if-required", v1::REBOOT_IF_REQUIRED}};
@@ -155,7 +156,9 @@ void ReadBackupPolicy(yaml::Section section, v1::BackupPolicy* policy) {
     section.AddProblem("restore_on_failure",
                        "expected false where backup.enabled is false: there is nothing to restore");
   }
+  const bool wants_velero = section.Has("velero");
   yaml::Section velero = section.Child("velero");
+  if (wants_velero && !velero.Has("namespaces")) policy->add_velero_namespaces(kVeleroNamespace);
   for (std::string& name : velero.Texts("namespaces")) policy->add_velero_namespaces(std::move(name));
   velero.Finish();
   for (std::string& argument : section.Texts("external_command"))

@@ -55,7 +55,7 @@ backup:
   # Past the point of no return a failed upgrade only leads back with the datastore, which loses what was written since the
   # backup. true: agreed beforehand; false: it stops and names the command.
   restore_on_failure: false
-  # Namespaces that Velero backs up as well; empty: Velero is not used.
+  # Namespaces that Velero backs up as well; empty: Velero is not used. velero: {} is kube-system.
   velero: {namespaces: []}
   # How to back up an external datastore: a command on this machine, as a list of arguments. Exit 0 means done.
   external_command: []

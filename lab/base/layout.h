@@ -62,6 +62,8 @@ struct Layout {
   std::filesystem::path Observation() const { return dir / "observer.json"; }
   std::filesystem::path ObserverReset() const { return dir / "observer.reset"; }
   std::filesystem::path VeleroStorage() const { return dir / "velero"; }
+  // What every server's API says at /metrics; without it: nothing.
+  std::filesystem::path ApiMetrics() const { return dir / "api-metrics"; }
   std::filesystem::path ReleaseServerFault() const { return dir / "release-server.json"; }
 };
 

@@ -41,6 +41,7 @@ HttpResponse ServerApi::Handle(const HttpRequest& request) {
                       {"gitVersion", version},
                       {"platform", "linux/amd64"}});
   }
+  if (request.path == "/metrics") return {200, ReadFile(instance_.layout().ApiMetrics()).value_or("")};
   return Json(api_.Handle({request.method, request.path, request.query, request.content_type, request.body}));
 }
 

@@ -14,11 +14,15 @@ class Datastore {
   explicit Datastore(const LabCluster& lab) : lab_(*lab::LoadLab(lab.dir())), api_(lab_) {}
 
   // A ConfigMap of that name; false when it could not be written.
-  bool Note(const std::string& name) {
-    return api_.Call("POST", kConfigMaps, {{"metadata", {{"name", name}}}}).ok();
+  bool Note(const std::string& name) { return Create(kConfigMaps, {{"metadata", {{"name", name}}}}); }
+  bool HasNote(const std::string& name) { return Has(std::string(kConfigMaps) + "/" + name); }
+  bool Has(const std::string& path) { return api_.Call("GET", path).ok(); }
+  bool Create(const std::string& path, const nlohmann::json& object) {
+    return api_.Call("POST", path, object).ok();
   }
-  bool HasNote(const std::string& name) {
-    return api_.Call("GET", std::string(kConfigMaps) + "/" + name).ok();
+  // As its user does: without our annotation.
+  bool Cordon(const std::string& node) {
+    return api_.Call("PATCH", "/api/v1/nodes/" + node, {{"spec", {{"unschedulable", true}}}}).ok();
   }
   // All objects of one kind of Velero's ("backups", "restores").
   nlohmann::json Velero(const std::string& plural) {

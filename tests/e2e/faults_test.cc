@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "common/host/files.h"
+#include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
 #include "tests/support/eventually.h"
 
@@ -132,19 +133,116 @@ INSTANTIATE_TEST_SUITE_P(
               "stopped",
               ServersNewAnd(kOld),
               {},
-              "",
+              "1 pod left: default/pinned-w1-",  // and which budget holds it
               {},
               {{"enabled: true, timeout: 30s", "enabled: true, timeout: 5s"}},
               {{"drain", "w1"}}}),
     [](const auto& fault) { return fault.param.name; });
 
+// Within the failure budget new ones are begun, and the end says that not all is done.
+TEST(FaultAtAWorker, IsSkippedWhereThePolicySaysSo) {
+  auto lab = LabCluster::Up(
+      {.servers = 1, .workers = 3, .up_arguments = {"--health-timeout", "30s", "--canary", "0"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  EditClusterFile(**lab, {{"  workers:", "  workers:\n    on_failure: skip\n    failure_budget: 1"}});
+  Inject(**lab, {{"node", "w1", "crash", "--only", kNew}});
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), "stopped");
+  const auto versions = (*lab)->RunningVersions();
+  EXPECT_EQ(versions.at("w2"), kNew) << upgrade.out;
+  EXPECT_EQ(versions.at("w3"), kNew) << upgrade.out;
+  EXPECT_EQ(Cordoned(**lab), std::vector<std::string>{"w1"});
+}
+
+// Members away cost two servers their quorum, by design and by consent; the way back is the same.
+TEST(FaultOfTwoServers, PutsBothBack) {
+  auto lab = LabCluster::Up({.servers = 2, .workers = 0, .up_arguments = {"--health-timeout", "30s"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Inject(**lab, {{"node", LeaderOf(**lab), "never-ready", "--only", kNew}});  // goes last
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), "compensated") << upgrade.out;
+  EXPECT_EQ((*lab)->RunningVersions(), (std::map<std::string, std::string>{{"s1", kOld}, {"s2", kOld}}));
+  EXPECT_EQ(MembersOf(**lab), (std::map<std::string, size_t>{{"s1", 2}, {"s2", 2}}));
+}
+
+TEST(FaultOfASqliteServer, PutsItBack) {
+  auto lab =
+      LabCluster::Up({.servers = 1, .workers = 0, .up_arguments = {"--sqlite", "--health-timeout", "20s"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Inject(**lab, {{"node", "s1", "never-ready", "--only", kNew}});
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), "compensated") << upgrade.out;
+  EXPECT_EQ((*lab)->RunningVersions(), (std::map<std::string, std::string>{{"s1", kOld}}));
+}
+
+TEST(FaultOfFiveServers, PutsBackThoseThatMovedNewestFirst) {
+  auto lab = LabCluster::Up({.servers = 5, .workers = 0, .up_arguments = {"--health-timeout", "30s"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Inject(**lab, {{"node", LeaderOf(**lab), "never-ready", "--only", kNew}});  // goes last
+  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
+  EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
+  EXPECT_EQ(StateOf(**lab), "compensated") << upgrade.out;
+  std::vector<std::string> moved;
+  std::vector<std::string> back;
+  for (const v1::Event& event : (*lab)->Events()) {
+    const v1::OperationIssued& issued = event.issued();
+    if (issued.attempt() > 1) continue;
+    if (issued.spec().has_install()) moved.push_back(issued.node());
+    if (issued.spec().has_put_back()) back.push_back(issued.node());
+  }
+  ASSERT_EQ(moved.size(), 5u);
+  // The one that failed was put back by its own agent.
+  EXPECT_EQ(back, (std::vector<std::string>{moved.rbegin() + 1, moved.rend()}));
+  for (const auto& [node, version] : (*lab)->RunningVersions()) EXPECT_EQ(version, kOld) << node;
+  for (const auto& [node, members] : MembersOf(**lab)) EXPECT_EQ(members, 5u) << node;
+}
+
+// A server that is through restarts by itself while the next one waits: that is shown with its last words,
+// and the settle time begins again.
+TEST(Stability, ARestartElsewhereIsShownAndWaitedFor) {
+  auto lab = LabCluster::Up({.servers = 3, .workers = 0, .up_arguments = {"--settle-time", "10s"}});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  ChildProcess upgrade = (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes"}, "upgrade.log");
+  std::string through;  // and proved by the round that says what the next one waits for
+  ASSERT_TRUE(Eventually(
+      [&] {
+        const std::string log = (*lab)->Log("upgrade.log");
+        const size_t at = log.find(": upgraded");
+        if (at == std::string::npos || at < 2) return false;
+        through = log.substr(at - 2, 2);
+        return true;
+      },
+      kLong))
+      << (*lab)->Log("upgrade.log");
+  Inject(**lab, {{"kill", through, "k3s"}});
+  EXPECT_EQ(upgrade.Wait(kLong), 0) << (*lab)->Log("upgrade.log");
+  const std::string log = (*lab)->Log("upgrade.log");
+  EXPECT_NE(log.find(through + ": it restarted though nobody touched it"), std::string::npos) << log;
+  EXPECT_NE(log.find("its last words before: "), std::string::npos) << log;
+}
+
+// What a drain would meet is named before anything is touched, and what the policy will do about it.
 TEST(Preflight, RefusesADrainThatABudgetNeverAllows) {
   auto lab = LabCluster::Up({.servers = 1, .workers = 1});
   ASSERT_TRUE(lab.ok()) << lab.status();
   Inject(**lab, {{"drain", "w1"}});
-  const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"});
-  EXPECT_EQ(upgrade.exit_code, 3) << upgrade.out << upgrade.err;
-  EXPECT_NE((upgrade.out + upgrade.err).find("allows no pod to be away"), std::string::npos) << upgrade.out;
+  ASSERT_TRUE(Datastore(**lab).Create(
+      "/api/v1/namespaces/default/pods",
+      {{"metadata", {{"name", "loner"}}},
+       {"spec", {{"nodeName", "w1"}, {"containers", {{{"name", "app"}, {"image", "lab/app"}}}}}}}));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"check", "--to", kNew, "--allow-outage"},
+        {"plan", "--to", kNew, "--allow-outage"},
+        {"upgrade", "--to", kNew, "--yes", "--allow-outage"}}) {
+    const auto refused = (*lab)->K3saga(command);
+    EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
+    for (const char* named : {"pinned-w1", "allows no pod to be away", "default/loner", "has no controller"})
+      EXPECT_NE(refused.out.find(named), std::string::npos)
+          << command.front() << " on " << named << ": " << refused.out;
+  }
   EXPECT_EQ((*lab)->RunningVersions(), (std::map<std::string, std::string>{{"s1", kOld}, {"w1", kOld}}));
   EXPECT_TRUE(Cordoned(**lab).empty());
 }

@@ -68,9 +68,16 @@ TEST(GoodRollout, OneServer) {
 TEST(GoodRollout, AServerThatNobodyTouchedCrashes) {
   auto lab = LabCluster::Up({.servers = 3, .workers = 0});
   ASSERT_TRUE(lab.ok()) << lab.status();
-  ASSERT_EQ((*lab)->Lab({"fault", "node", "s3", "overtaken", "--ms", "1500"}).exit_code, 0);
+  const std::string crashes = LeaderOf(**lab);  // would go last
+  ASSERT_EQ((*lab)->Lab({"fault", "node", crashes, "overtaken", "--ms", "1500"}).exit_code, 0);
   const auto upgrade = (*lab)->K3saga({"upgrade", "--to", kNew, "--yes"});
   EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;
+  std::vector<std::string> order;
+  for (const v1::Event& event : (*lab)->Events()) {
+    if (event.issued().spec().has_install()) order.push_back(event.issued().node());
+  }
+  ASSERT_GE(order.size(), 3u);
+  EXPECT_EQ(order[1], crashes) << upgrade.out;
   EXPECT_EQ((*lab)->RunningVersions(), (Versions{{"s1", kNew}, {"s2", kNew}, {"s3", kNew}}));
 }
 

@@ -71,6 +71,22 @@ class RestoreVerbs : public ::testing::Test {
     ASSERT_EQ(outcome.code(), v1::Outcome::SUCCEEDED) << node << ": " << Describe(outcome.reason());
     EXPECT_EQ(outcome.node_state(), v1::Outcome::CHANGED);
   }
+  // Whatever runs it dies at that crash point; a process that is started from then on may live.
+  void RunKilledAt(const std::string& point, const std::string& node, const v1::OperationSpec& spec) {
+    ASSERT_EQ(lab_->Lab({"fault", "environment", node, "--keep", "K3SAGA_CRASH_AT=" + point}).exit_code, 0);
+    std::thread calm([&] {
+      AgentCalls watcher(*lab_);
+      (void)Eventually([&] {
+        const auto last = watcher.Last(node);
+        return last && last->spec().verb_case() == spec.verb_case() && last->starts() >= 2;
+      });
+      EXPECT_EQ(lab_->Lab({"fault", "environment", node, "--keep"}).exit_code, 0);
+    });
+    const v1::Outcome outcome = agents_->Run(node, spec);
+    calm.join();
+    EXPECT_EQ(outcome.code(), v1::Outcome::SUCCEEDED) << Describe(outcome.reason());
+    EXPECT_GE(agents_->Last(node)->starts(), 2u);
+  }
   std::string Enabled(const std::string& node) {
     return lab_->Path("nodes/" + node + "/root/etc/systemd/system/multi-user.target.wants/k3s.service");
   }
@@ -142,22 +158,27 @@ TEST_F(RestoreVerbs, SurviveAKillAtEachStep) {
     SCOPED_TRACE(point);
     ASSERT_NO_FATAL_FAILURE(Note("after"));
     ASSERT_NO_FATAL_FAILURE(Stop("s1"));
-    ASSERT_EQ(lab_->Lab({"fault", "environment", "s1", "--keep", "K3SAGA_CRASH_AT=" + point}).exit_code, 0);
-    std::thread calm([&] {
-      // Once it has died; a process that is started from then on may live.
-      AgentCalls watcher(*lab_);
-      (void)Eventually([&] {
-        const auto last = watcher.Last("s1");
-        return last && last->spec().has_restore_datastore() && last->starts() >= 2;
-      });
-      EXPECT_EQ(lab_->Lab({"fault", "environment", "s1", "--keep"}).exit_code, 0);
-    });
-    const v1::Outcome outcome = agents_->Run("s1", RestoreFrom(backup));
-    calm.join();
-    EXPECT_EQ(outcome.code(), v1::Outcome::SUCCEEDED) << Describe(outcome.reason());
-    EXPECT_GE(agents_->Last("s1")->starts(), 2u);
+    ASSERT_NO_FATAL_FAILURE(RunKilledAt(point, "s1", RestoreFrom(backup)));
     EXPECT_TRUE(HasNote("before"));
     EXPECT_FALSE(HasNote("after"));
+  }
+}
+
+// Checked, halted, set aside, joined: killed right after each of these.
+TEST_F(RestoreVerbs, ARejoinSurvivesAKillAtEachStep) {
+  ASSERT_NO_FATAL_FAILURE(Up({.servers = 2, .workers = 0}));
+  ASSERT_NO_FATAL_FAILURE(Note("before"));
+  const v1::BackupResult backup = Backup("s1", "before-it");
+  for (int effect = 1; effect <= 4; ++effect) {
+    SCOPED_TRACE(effect);
+    ASSERT_NO_FATAL_FAILURE(Stop("s2"));
+    ASSERT_NO_FATAL_FAILURE(Stop("s1"));
+    ASSERT_NO_FATAL_FAILURE(ExpectSuccess("s1", RestoreFrom(backup)));
+    ASSERT_NO_FATAL_FAILURE(
+        RunKilledAt("agent.operation.after_effect:" + std::to_string(effect), "s2", RejoinThrough("s1")));
+    EXPECT_TRUE(HasNote("before"));
+    EXPECT_THAT(agents_->Facts("s2").etcd().members(), SizeIs(2));
+    EXPECT_EQ(agents_->Facts("s2").k3s().running_version(), kOld);
   }
 }
 

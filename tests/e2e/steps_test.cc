@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "common/host/files.h"
-#include "lab/control/cluster_client.h"
+#include "tests/e2e/datastore.h"
 #include "tests/e2e/outcome.h"
 #include "tests/support/eventually.h"
 
@@ -39,19 +39,11 @@ void AddRemedy(const LabCluster& lab) {
   AppendToClusterFile(lab, "known_trouble: trouble\n");
 }
 
-class Api {
- public:
-  explicit Api(const LabCluster& lab) : lab_(*lab::LoadLab(lab.dir())), client_(lab_) {}
-
-  bool Has(const std::string& path) { return client_.Call("GET", path).ok(); }
-  bool Cordon(const std::string& node) {
-    return client_.Call("PATCH", "/api/v1/nodes/" + node, {{"spec", {{"unschedulable", true}}}}).ok();
-  }
-
- private:
-  lab::Lab lab_;
-  lab::ClusterClient client_;
-};
+// Until the upgrade's log has these words.
+bool Said(const LabCluster& lab, const std::string& words) {
+  return Eventually([&] { return lab.Log("upgrade.log").find(words) != std::string::npos; },
+                    std::chrono::seconds(120));
+}
 
 TEST(Remedy, StandsWhileVersionsAreMixedAndIsGoneAfterwards) {
   auto lab = LabCluster::Up({.servers = 3, .workers = 1});
@@ -61,11 +53,10 @@ TEST(Remedy, StandsWhileVersionsAreMixedAndIsGoneAfterwards) {
   EXPECT_THAT(plan.out, HasSubstr("servers want balm (this test)"));
   EXPECT_THAT(plan.out, HasSubstr("clusterrole/balm"));
 
-  Api api(**lab);
+  Datastore api(**lab);
   ChildProcess upgrade = (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes"}, "upgrade.log");
   // Killed in the middle of the servers: whoever resumes knows of it.
-  ASSERT_TRUE(
-      Eventually([&] { return (*lab)->Log("upgrade.log").find(": install v1.32.0") != std::string::npos; }));
+  ASSERT_TRUE(Said(**lab, ": install v1.32.0"));
   EXPECT_TRUE(api.Has(kBalm));
   upgrade.Signal(SIGKILL);
   upgrade.Wait(std::chrono::seconds(10));
@@ -84,7 +75,66 @@ TEST(Remedy, IsGoneAfterTheWayBack) {
   EXPECT_EQ(upgrade.exit_code, 1) << upgrade.out << upgrade.err;
   EXPECT_EQ(StateOf(**lab), "compensated");
   EXPECT_THAT(upgrade.out, HasSubstr("apply what this step needs"));
-  EXPECT_FALSE(Api(**lab).Has(kBalm));
+  EXPECT_FALSE(Datastore(**lab).Has(kBalm));
+}
+
+TEST(Remedy, IsGoneAfterAKillAndAnAbort) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 0});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  AddRemedy(**lab);
+  ChildProcess upgrade =
+      (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"}, "upgrade.log");
+  ASSERT_TRUE(Said(**lab, "s1: install v1.32.0")) << (*lab)->Log("upgrade.log");
+  upgrade.Kill();
+  const auto abort = (*lab)->K3saga({"abort", "--yes"});
+  EXPECT_EQ(abort.exit_code, 1) << abort.out << abort.err;
+  EXPECT_FALSE(Datastore(**lab).Has(kBalm));
+}
+
+// The process dies while a worker is drained, and whoever comes next gives up: our cordon goes, what the user
+// had cordoned stays so.
+TEST(Cordons, OfTheUserStayAfterAKillAndAnAbort) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 2});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  ASSERT_TRUE(Datastore(**lab).Cordon("w1"));
+  ChildProcess upgrade =
+      (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"}, "upgrade.log");
+  // Only now: the preflight would refuse it.
+  ASSERT_TRUE(Said(**lab, "== Upgrade servers")) << (*lab)->Log("upgrade.log");
+  ASSERT_EQ((*lab)->Lab({"fault", "drain", "w2"}).exit_code, 0);
+  ASSERT_TRUE(Said(**lab, "w2: drain")) << (*lab)->Log("upgrade.log");
+  upgrade.Kill();
+  EXPECT_THAT(Cordoned(**lab), ::testing::UnorderedElementsAre("w1", "w2"));
+
+  const auto abort = (*lab)->K3saga({"abort", "--yes"});
+  EXPECT_EQ(abort.exit_code, 1) << abort.out << abort.err;
+  EXPECT_EQ(StateOf(**lab), "stopped");
+  EXPECT_EQ(Cordoned(**lab), std::vector<std::string>{"w1"});
+  EXPECT_EQ((*lab)->RunningVersions()["w2"], kOld);
+}
+
+// What would break afterwards is named before: an API that the target removes, who calls it, what was written
+// through it.
+TEST(Check, NamesWhoUsesAnApiThatTheTargetRemoves) {
+  auto lab = LabCluster::Up({.servers = 1, .workers = 0});
+  ASSERT_TRUE(lab.ok()) << lab.status();
+  Datastore api(**lab);
+  ASSERT_TRUE(api.Create(
+      "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+      {{"metadata",
+        {{"name", "web"}, {"managedFields", {{{"manager", "helm"}, {"apiVersion", "policy/v1"}}}}}},
+       {"spec", {{"maxUnavailable", 1}, {"selector", {{"matchLabels", {{"app", "web"}}}}}}}}));
+  // As apiserver writes it; this lab pretends that the version it has is an old one.
+  ASSERT_TRUE(
+      WriteFileDurably((*lab)->Path("api-metrics"),
+                       "apiserver_requested_deprecated_apis{group=\"policy\",removed_release=\"1.32\","
+                       "resource=\"poddisruptionbudgets\",subresource=\"\",version=\"v1\"} 1\n")
+          .ok());
+  const auto check = (*lab)->K3saga({"check", "--to", kNew, "--allow-outage"});
+  EXPECT_EQ(check.exit_code, 0) << check.out << check.err;
+  EXPECT_THAT(check.out,
+              HasSubstr("policy/v1 poddisruptionbudgets: somebody calls this API; v1.32 removes it; "
+                        "written through it: default/web (by helm)"));
 }
 
 // A Prometheus whose one alert fires as long as the test wants.
@@ -126,7 +176,7 @@ TEST(Gate, FiringAlertsHoldTheRolloutUntilTheyDoNot) {
                       "gate: {prometheus: \"" + alerts.url() + "\", filter: 'alertname!=\"Watchdog\"'}\n");
   ChildProcess upgrade =
       (*lab)->StartK3saga({"upgrade", "--to", kNew, "--yes", "--allow-outage"}, "upgrade.log");
-  ASSERT_TRUE(Eventually([&] { return (*lab)->Log("upgrade.log").find("PodsCrash") != std::string::npos; }));
+  ASSERT_TRUE(Said(**lab, "PodsCrash"));
   EXPECT_THAT((*lab)->K3saga({"status"}).out, HasSubstr("PodsCrash"));
   EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld);
   alerts.firing = false;
@@ -168,7 +218,7 @@ TEST(MultiHop, GoesOneMinorAtATimeWhenThatIsAgreedTo) {
   EXPECT_THAT(refused.out, HasSubstr("install v1.33.1+k3s1 over v1.32.0+k3s1"));
   EXPECT_EQ((*lab)->RunningVersions()["s1"], kOld) << "nothing was touched";
 
-  ASSERT_TRUE(Api(**lab).Cordon("w1"));
+  ASSERT_TRUE(Datastore(**lab).Cordon("w1"));
   command.push_back("--multi-hop");
   const auto upgrade = (*lab)->K3saga(command);
   EXPECT_EQ(upgrade.exit_code, 0) << upgrade.out << upgrade.err;

@@ -90,6 +90,12 @@ void AddDatastoresAndRoles(std::vector<WildNode>* nodes) {
   postgres.datastore = v1::DATASTORE_EXTERNAL;
   nodes->push_back(postgres);
 
+  WildNode in_its_file = Server("ExternalByConfigYaml", {}, {});
+  in_its_file.files.push_back({kConfig, "datastore-endpoint: postgres://u:p@db:5432/k3s\n"});
+  in_its_file.datastore = v1::DATASTORE_EXTERNAL;
+  in_its_file.facts = {{"datastore-endpoint", "***"}};
+  nodes->push_back(in_its_file);
+
   nodes->push_back(Server("SqliteSpelledOut", {"'--datastore-endpoint=sqlite:///var/lib/k3s.db'"},
                           {"--datastore-endpoint=sqlite:///var/lib/k3s.db"}));
 

@@ -113,6 +113,19 @@ system_upgrade_controller: {enabled: true, channel: https://update.k3s.io/v1-rel
   EXPECT_TRUE(file->system_upgrade_controller.enabled);
 }
 
+TEST(ClusterFile, VeleroBacksUpKubeSystemUnlessItIsToldWhat) {
+  const auto namespaces = [](const char* backup) {
+    const auto file = Parse(absl::StrCat(kSmallest, backup));
+    EXPECT_TRUE(file.ok()) << file.status();
+    const auto& names = file->policies.backup().velero_namespaces();
+    return std::vector<std::string>(names.begin(), names.end());
+  };
+  EXPECT_THAT(namespaces(""), testing::IsEmpty());
+  EXPECT_THAT(namespaces("backup: {velero: {namespaces: []}}\n"), testing::IsEmpty());
+  EXPECT_THAT(namespaces("backup: {velero: {}}\n"), testing::ElementsAre("kube-system"));
+  EXPECT_THAT(namespaces("backup: {velero: {namespaces: [shop]}}\n"), testing::ElementsAre("shop"));
+}
+
 TEST(ClusterFile, EveryMistakeHasItsPlaceAndWhatWasExpected) {
   struct {
     const char* section;
