@@ -38,9 +38,8 @@ absl::Status Explained(const absl::Status& error, const std::string& subject) {
   v1::Reason reason = ReasonOf(typed, subject);
   if (reason.code() == v1::DOWNLOAD_FAILED || reason.code() == v1::TIMED_OUT) {
     reason.set_remedy(
-        "does this machine reach it, and is the source in cluster.yaml right? What has come so far is kept "
-        "and "
-        "gone on with");
+        "does this machine reach it, and is the source in cluster.yaml right? What has come so far is "
+        "kept: the next try goes on with it");
   } else if (reason.code() == v1::RELEASE_UNAVAILABLE) {
     reason.set_remedy("is there such a release, and is the source in cluster.yaml right?");
   }
