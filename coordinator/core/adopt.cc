@@ -143,9 +143,12 @@ bool CordonedByUs(const std::string& rollout, const v1::PlannedNode& planned, co
       return node.name() == planned.name() && node.cordoned_by() == rollout;
     });
   }
-  // Without an API: whatever was asked last. The agent looks at the annotation before it undoes one.
-  return !cordons.empty() && cordons.back()->spec.has_cordon() &&
-         !cordons.back()->outcome.cordon().cordoned_before();
+  // Without an API: whatever was asked last, and one that was not taken off is still there. The agent looks
+  // at the annotation before it undoes one.
+  if (cordons.empty()) return false;
+  const KeptOperation& last = *cordons.back();
+  return last.spec.has_uncordon() ? last.outcome.code() != v1::Outcome::SUCCEEDED
+                                  : !last.outcome.cordon().cordoned_before();
 }
 
 bool PastReturn(const v1::Plan& plan, const v1::RolloutAdopted& adopted, const Story& story) {

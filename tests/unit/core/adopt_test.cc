@@ -126,6 +126,36 @@ TEST(Adopt, JudgesEachNodeByWhatRunsAndWhatWasDone) {
   }
 }
 
+// While no server's API answers, the agents' journals say whose the cordons are.
+TEST(Adopt, KnowsItsCordonsWithoutAnApi) {
+  v1::OperationSpec cordon;
+  cordon.mutable_cordon()->set_node("w1");
+  v1::OperationSpec uncordon;
+  uncordon.mutable_uncordon()->set_node("w1");
+  v1::Outcome done;
+  done.set_code(v1::Outcome::SUCCEEDED);
+  done.mutable_cordon();
+  v1::Outcome users = done;
+  users.mutable_cordon()->set_cordoned_before(true);
+  v1::Outcome failed;
+  failed.set_code(v1::Outcome::FAILED);
+  using Did = std::vector<std::pair<v1::OperationSpec, v1::Outcome>>;
+  const std::tuple<const char*, Did, bool> cases[] = {
+      {"nothing was asked", {}, false},
+      {"cordoned", {{cordon, done}}, true},
+      {"it was the user's", {{cordon, users}}, false},
+      {"taken off", {{cordon, done}, {uncordon, done}}, false},
+      {"could not be taken off", {{cordon, done}, {uncordon, failed}, {uncordon, failed}}, true},
+      {"may be taken off after this look", {{cordon, done}, {uncordon, {}}}, true},
+  };
+  for (const auto& [what, did, ours] : cases) {
+    Agents agents;
+    agents["s1"].facts.clear_nodes();
+    for (const auto& [spec, outcome] : did) agents.Did("s1", spec, outcome);
+    EXPECT_EQ(Node(agents.Adopt().adopted, "w1").cordoned_by_us(), ours) << what;
+  }
+}
+
 TEST(Adopt, RefusesWhatItCannotKnow) {
   Agents silent;
   silent["s3"].facts.clear_journal_id();
