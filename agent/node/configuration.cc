@@ -93,6 +93,21 @@ void CompareEnvironment(const ConfigurationMeaning& before, const ConfigurationM
   }
 }
 
+// Another release may read files that the one before did not, or the other way round.
+void CompareFilesRead(const ConfigurationMeaning& before, const ConfigurationMeaning& after,
+                      std::vector<std::string>* differences) {
+  for (const auto& [path, flags] : before.config_unread) {
+    if (!after.config_read.contains(path)) continue;
+    differences->push_back(
+        absl::StrCat(path, " was not read and is now: it changes ", absl::StrJoin(flags, ", ")));
+  }
+  for (const auto& [path, flags] : after.config_unread) {
+    if (!before.config_read.contains(path)) continue;
+    differences->push_back(
+        absl::StrCat(path, " was read and is not any more: it set ", absl::StrJoin(flags, ", ")));
+  }
+}
+
 }  // namespace
 
 ConfigurationMeaning MeaningOf(const Installation& installation) {
@@ -111,6 +126,9 @@ ConfigurationMeaning MeaningOf(const Installation& installation) {
     if (!values.empty()) meaning.directives[entry.section + "/" + entry.key] = std::move(values);
   }
   meaning.enabled = installation.enabled;
+  const ConfigFiles& files = installation.binary_configuration;
+  meaning.config_read.insert(files.read.begin(), files.read.end());
+  for (const LaterFlag& later : files.later) meaning.config_unread[later.flag.source].insert(later.flag.name);
   return meaning;
 }
 
@@ -141,13 +159,15 @@ std::vector<std::string> CompareMeaning(const ConfigurationMeaning& before,
     differences.emplace_back(after.enabled ? "the unit was disabled and is enabled"
                                            : "the unit was enabled and is not");
   }
+  CompareFilesRead(before, after, &differences);
   return differences;
 }
 
 std::string MeaningToJson(const ConfigurationMeaning& meaning) {
-  return nlohmann::json{{"command", meaning.command},       {"binary", meaning.binary},
-                        {"arguments", meaning.arguments},   {"environment", meaning.environment},
-                        {"directives", meaning.directives}, {"enabled", meaning.enabled}}
+  return nlohmann::json{{"command", meaning.command},         {"binary", meaning.binary},
+                        {"arguments", meaning.arguments},     {"environment", meaning.environment},
+                        {"directives", meaning.directives},   {"enabled", meaning.enabled},
+                        {"config_read", meaning.config_read}, {"config_unread", meaning.config_unread}}
       .dump(2);
 }
 
@@ -161,6 +181,9 @@ absl::StatusOr<ConfigurationMeaning> MeaningFromJson(std::string_view json) {
     parsed.at("environment").get_to(meaning.environment);
     parsed.at("directives").get_to(meaning.directives);
     parsed.at("enabled").get_to(meaning.enabled);
+    // Not in what an older agent kept.
+    meaning.config_read = parsed.value("config_read", meaning.config_read);
+    meaning.config_unread = parsed.value("config_unread", meaning.config_unread);
     return meaning;
   } catch (const nlohmann::json::exception& error) {
     return absl::DataLossError(absl::StrCat("kept configuration: ", error.what()));

@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,10 @@ struct ConfigurationMeaning {
   // "Service/LimitNOFILE" -> values since the last reset, without ExecStart and the environment.
   std::map<std::string, std::vector<std::string>> directives;
   bool enabled = false;
+  // Configuration files as the binary on disk takes them: those it reads, and those it does not, with the
+  // flags that would change if it did. Their own text is the user's; no installer writes it.
+  std::set<std::string> config_read;
+  std::map<std::string, std::set<std::string>> config_unread;
 };
 
 ConfigurationMeaning MeaningOf(const Installation& installation);

@@ -63,7 +63,9 @@ struct Installation {
 
   // Configuration, and what follows from all of it.
   std::string config_file;
-  std::vector<Flag> settings;  // every flag and variable, in order of reading
+  ConfigFiles configuration;         // as the k3s that runs reads them or, where none runs, the binary
+  ConfigFiles binary_configuration;  // as the binary would: what counts from the next start on
+  std::vector<Flag> settings;        // every flag and variable that counts, in order of reading
   std::string data_dir;
   std::string
       kubeconfig;  // the one to use from here: <data-dir>/server/cred/admin.kubeconfig where it exists

@@ -10,6 +10,7 @@
 
 #include "common/host/files.h"
 #include "common/status_macros.h"
+#include "common/version.h"
 
 namespace k3saga::node {
 namespace {
@@ -92,6 +93,10 @@ constexpr std::pair<std::string_view, std::string_view> kVariables[] = {
     {"K3S_VPN_AUTH_FILE", "vpn-auth-file"},
 };
 
+// k3s's own first releases with each, as minors of v1.
+constexpr int kReadsFileSince = 19;
+constexpr int kReadsFolderSince = 21;
+
 struct ConfigKey {
   std::vector<std::string> values;
   std::string source;
@@ -140,6 +145,70 @@ absl::Status MergeConfigFile(const std::string& path, std::map<std::string, Conf
     entry->second.source = path;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Flag>> MergeConfigFiles(const std::vector<std::string>& paths) {
+  std::map<std::string, ConfigKey> merged;
+  std::vector<std::string> order;
+  for (const std::string& path : paths) K3SAGA_RETURN_IF_ERROR(MergeConfigFile(path, &merged, &order));
+  std::vector<Flag> flags;
+  for (const std::string& key : order) {
+    for (const std::string& value : merged[key].values) flags.push_back({key, value, merged[key].source});
+  }
+  return flags;
+}
+
+// config.yaml.d's; k3s names the folder after the file, whatever that is called.
+absl::StatusOr<std::vector<std::string>> FilesBeside(const std::string& config_file) {
+  const std::string folder = config_file + ".d";
+  std::vector<std::string> files;
+  const auto names = ListDirectory(folder);
+  if (absl::IsNotFound(names.status())) return files;
+  K3SAGA_RETURN_IF_ERROR(names.status());
+  for (const std::string& name : *names) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    const bool yaml = absl::EndsWith(lower, ".yaml") || absl::EndsWith(lower, ".yml");
+    if (yaml && !IsDirectory(JoinPath(folder, name))) files.push_back(JoinPath(folder, name));
+  }
+  return files;
+}
+
+std::map<std::string, std::vector<std::string>> ValuesByName(const std::vector<Flag>& flags) {
+  std::map<std::string, std::vector<std::string>> values;
+  for (const Flag& flag : flags) values[flag.name].push_back(flag.value);
+  return values;
+}
+
+// By meaning: a file that says what is said already changes nothing.
+std::vector<LaterFlag> WhatChangesLater(const ConfigFiles& files) {
+  std::vector<LaterFlag> later;
+  std::vector<Flag> so_far = files.flags;
+  std::vector<std::string> paths = files.read;
+  for (const int since : {kReadsFileSince, kReadsFolderSince}) {
+    std::string last;
+    for (const UnreadConfigFile& file : files.unread) {
+      if (file.since != since) continue;
+      if (const auto alone = MergeConfigFiles({file.path}); !alone.ok()) {
+        later.push_back({{"", std::string(alone.status().message()), file.path}, since});
+        continue;
+      }
+      paths.push_back(file.path);
+      last = file.path;
+    }
+    auto merged = MergeConfigFiles(paths);
+    if (last.empty() || !merged.ok()) continue;
+    const auto was = ValuesByName(so_far);
+    const auto is = ValuesByName(*merged);
+    for (const Flag& flag : *merged) {
+      auto old = was.find(flag.name);
+      if (old == was.end() || old->second != is.at(flag.name)) later.push_back({flag, since});
+    }
+    for (const auto& [name, values] : was) {
+      if (!is.contains(name)) later.push_back({{name, "", last}, since});  // emptied by a list without items
+    }
+    so_far = *std::move(merged);
+  }
+  return later;
 }
 
 }  // namespace
@@ -196,27 +265,23 @@ std::vector<std::string> WithoutFlags(const std::vector<std::string>& words,
   return left;
 }
 
-absl::StatusOr<std::vector<Flag>> ReadConfigFiles(const std::string& config_file) {
-  std::vector<std::string> files;
-  if (Exists(config_file)) files.push_back(config_file);
-  const std::string folder = config_file + ".d";
-  if (auto names = ListDirectory(folder); names.ok()) {
-    for (const std::string& name : *names) {
-      const std::string lower = absl::AsciiStrToLower(name);
-      const bool yaml = absl::EndsWith(lower, ".yaml") || absl::EndsWith(lower, ".yml");
-      if (yaml && !IsDirectory(JoinPath(folder, name))) files.push_back(JoinPath(folder, name));
+absl::StatusOr<ConfigFiles> ReadConfigFiles(const std::string& config_file, std::string_view version) {
+  const auto release = Version::Parse(version);
+  K3SAGA_ASSIGN_OR_RETURN(const std::vector<std::string> beside, FilesBeside(config_file));
+  ConfigFiles files;
+  auto sort_in = [&](const std::string& path, int since) {
+    const bool reads = !release.ok() || release->major() > 1 || release->minor() >= since;
+    if (reads) {
+      files.read.push_back(path);
+    } else {
+      files.unread.push_back({path, since});
     }
-  } else if (!absl::IsNotFound(names.status())) {
-    return names.status();
-  }
-  std::map<std::string, ConfigKey> merged;
-  std::vector<std::string> order;
-  for (const std::string& file : files) K3SAGA_RETURN_IF_ERROR(MergeConfigFile(file, &merged, &order));
-  std::vector<Flag> flags;
-  for (const std::string& key : order) {
-    for (const std::string& value : merged[key].values) flags.push_back({key, value, merged[key].source});
-  }
-  return flags;
+  };
+  if (Exists(config_file)) sort_in(config_file, kReadsFileSince);
+  for (const std::string& path : beside) sort_in(path, kReadsFolderSince);
+  K3SAGA_ASSIGN_OR_RETURN(files.flags, MergeConfigFiles(files.read));
+  if (!files.unread.empty()) files.later = WhatChangesLater(files);
+  return files;
 }
 
 FlagSet::FlagSet(std::vector<Flag> command_line, std::vector<Flag> config,

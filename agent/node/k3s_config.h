@@ -28,9 +28,29 @@ std::vector<Flag> ParseFlags(const std::vector<std::string>& words, std::string_
 std::vector<std::string> WithoutFlags(const std::vector<std::string>& words,
                                       const std::function<bool(std::string_view name)>& dropped);
 
-// config.yaml and the *.yaml and *.yml of config.yaml.d in their order: a later file overrides a key, "key+"
-// appends. A folder or file that is missing is empty; kInvalidArgument names the file that is no YAML map.
-absl::StatusOr<std::vector<Flag>> ReadConfigFiles(const std::string& config_file);
+// A configuration file that lies there although this version does not look at it.
+struct UnreadConfigFile {
+  std::string path;
+  int since = 0;  // the minor release of v1 that reads it
+};
+
+// What reading such a file would change.
+struct LaterFlag {
+  Flag flag;  // name "": k3s would not start, `value` says why
+  int since = 0;
+};
+
+struct ConfigFiles {
+  std::vector<Flag> flags;
+  std::vector<std::string> read;  // in the order of reading
+  std::vector<UnreadConfigFile> unread;
+  std::vector<LaterFlag> later;
+};
+
+// config.yaml (since v1.19) and the *.yaml and *.yml of config.yaml.d (since v1.21) in their order, as far as
+// `version` reads them; "": as k3s of today does. A later file overrides a key, "key+" appends. A folder
+// or file that is missing is empty; kInvalidArgument names the file that is no YAML map.
+absl::StatusOr<ConfigFiles> ReadConfigFiles(const std::string& config_file, std::string_view version);
 
 // What counts: the command line beats the configuration, which beats the environment (K3S_TOKEN, K3S_URL,
 // ...).

@@ -191,7 +191,46 @@ void ReadEnvironment(const Specifiers& specifiers, Installation* node) {
   }
 }
 
+// ---- what runs ----
+
+void ReadProcess(Systemd& systemd, ProcessInspector& processes, Installation* node) {
+  auto status = systemd.Show(node->unit);
+  if (status.ok()) {
+    node->status = *std::move(status);
+  } else {
+    AddProblem(node, v1::LOCAL_FAILURE, Message(status.status()));
+  }
+  auto enabled = systemd.IsEnabled(node->unit);
+  node->enabled = enabled.ok() && *enabled == "enabled";
+  if (node->status.main_pid != 0) {
+    // A process that ended between the two questions is no running one.
+    if (auto process = processes.Inspect(node->status.main_pid); process.ok())
+      node->process = *std::move(process);
+  }
+  auto version = processes.VersionOfFile(node->binary);
+  if (version.ok()) {
+    node->binary_version = *std::move(version);
+    node->binary_is_running = processes.IsRunning(node->process, node->binary);
+  } else {
+    AddProblem(node, v1::NODE_UNHEALTHY, Message(version.status()), "the binary is missing or damaged");
+  }
+}
+
 // ---- flags and what follows ----
+
+// Which of the files count depends on the release, and another one than runs may lie on disk.
+void ReadConfiguration(Installation* node) {
+  const std::string& running = node->process.version;
+  auto read = ReadConfigFiles(node->config_file, running.empty() ? node->binary_version : running);
+  auto next = ReadConfigFiles(node->config_file, node->binary_version);
+  for (const auto* files : {&read, &next}) {
+    if (files->ok()) continue;
+    AddProblem(node, v1::LOCAL_FAILURE, Message(files->status()), "k3s would not start with it");
+    break;
+  }
+  if (read.ok()) node->configuration = *std::move(read);
+  if (next.ok()) node->binary_configuration = *std::move(next);
+}
 
 FlagSet ReadFlags(const HostPaths& paths, Installation* node) {
   std::vector<Flag> command_line = ParseFlags(
@@ -206,10 +245,8 @@ FlagSet ReadFlags(const HostPaths& paths, Installation* node) {
     if (flag.name == "config") node->config_file = flag.value;
   }
   if (environment.contains("config")) node->config_file = environment["config"].value;
-  auto config = ReadConfigFiles(node->config_file);
-  if (!config.ok())
-    AddProblem(node, v1::LOCAL_FAILURE, Message(config.status()), "k3s would not start with it");
-  std::vector<Flag> config_flags = config.ok() ? *std::move(config) : std::vector<Flag>();
+  ReadConfiguration(node);
+  std::vector<Flag> config_flags = node->configuration.flags;
 
   for (const Flag& flag : command_line) node->settings.push_back({"--" + flag.name, flag.value, flag.source});
   for (const Flag& flag : config_flags) node->settings.push_back(flag);
@@ -292,31 +329,6 @@ void ReadState(const HostPaths& paths, const FlagSet& flags, Installation* node)
       EarliestExpiry({data + "/server/tls", data + "/server/tls/etcd", data + "/agent"});
 }
 
-// ---- what runs ----
-
-void ReadProcess(Systemd& systemd, ProcessInspector& processes, Installation* node) {
-  auto status = systemd.Show(node->unit);
-  if (status.ok()) {
-    node->status = *std::move(status);
-  } else {
-    AddProblem(node, v1::LOCAL_FAILURE, Message(status.status()));
-  }
-  auto enabled = systemd.IsEnabled(node->unit);
-  node->enabled = enabled.ok() && *enabled == "enabled";
-  if (node->status.main_pid != 0) {
-    // A process that ended between the two questions is no running one.
-    if (auto process = processes.Inspect(node->status.main_pid); process.ok())
-      node->process = *std::move(process);
-  }
-  auto version = processes.VersionOfFile(node->binary);
-  if (version.ok()) {
-    node->binary_version = *std::move(version);
-    node->binary_is_running = processes.IsRunning(node->process, node->binary);
-  } else {
-    AddProblem(node, v1::NODE_UNHEALTHY, Message(version.status()), "the binary is missing or damaged");
-  }
-}
-
 }  // namespace
 
 std::string K3sDataDirectory(const HostPaths& paths) { return paths.Below("var/lib/rancher/k3s"); }
@@ -339,10 +351,10 @@ Installation ReadK3s(const HostPaths& paths, Systemd& systemd, ProcessInspector&
   std::map<std::string, std::string> variables;
   for (const auto& [key, variable] : node.environment) variables[key] = variable.value;
   node.arguments = ExpandVariables(ExpandWords(unexpanded, specifiers, &node), variables);
+  ReadProcess(systemd, processes, &node);  // first: which files count depends on the version
   const FlagSet flags = ReadFlags(paths, &node);
   node.data_dir = DataDirectory(paths, flags);
   ReadState(paths, flags, &node);
-  ReadProcess(systemd, processes, &node);
   return node;
 }
 

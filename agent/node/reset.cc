@@ -134,9 +134,9 @@ absl::StatusOr<ResetCall> PlanReset(const Installation& node, std::string_view s
 
   // Merged already: one file stands for config.yaml and all that is beside it. Lists, as k3s takes one for
   // any flag.
-  K3SAGA_ASSIGN_OR_RETURN(const std::vector<Flag> flags, ReadConfigFiles(node.config_file));
+  K3SAGA_ASSIGN_OR_RETURN(const ConfigFiles files, ReadConfigFiles(node.config_file, node.binary_version));
   json config = json::object();
-  for (const Flag& flag : flags) {
+  for (const Flag& flag : files.flags) {
     call.secrets.Add(SecretIn(flag.name, flag.value));
     if (!KeptFromReset(flag.name)) config[flag.name].push_back(flag.value);
   }

@@ -14,10 +14,10 @@ namespace {
 
 // All of them are asked; a check says nothing about what an earlier one found to be unreadable.
 constexpr Check kChecks[] = {
-    CheckReached,      CheckProtocols,      CheckDistribution, CheckLayout,  CheckVersions,
-    CheckKnownTrouble, CheckSameCluster,    CheckNodeObjects,  CheckMembers, CheckHeld,
-    CheckConsent,      CheckBackup,         CheckDisk,         CheckFlags,   CheckHealth,
-    CheckObstacles,    CheckDeprecatedApis, CheckComponents,
+    CheckReached,      CheckProtocols,      CheckDistribution, CheckLayout,      CheckVersions,
+    CheckKnownTrouble, CheckSameCluster,    CheckNodeObjects,  CheckMembers,     CheckHeld,
+    CheckConsent,      CheckBackup,         CheckDisk,         CheckFlags,       CheckHealth,
+    CheckObstacles,    CheckDeprecatedApis, CheckComponents,   CheckConfigFiles,
 };
 
 // Where a peer of this server joins: its address in the cluster or, when that is not known now, its agent's.

@@ -37,6 +37,14 @@ TEST(Planner, ServersComeFirstWhateverTheFilesOrder) {
   EXPECT_EQ(outcome.plan.nodes(3).name(), "w2");
 }
 
+TEST(Planner, ConfigurationThatStaysUnreadIsNoMatter) {
+  Site site;
+  v1::Setting* setting = site.K3s("w1").add_settings();
+  setting->set_key("since v1.33: disable");
+  setting->set_value("traefik");
+  EXPECT_EQ(site.Plan().kind, PlanOutcome::Kind::kPlan);
+}
+
 TEST(Planner, NothingToDo) {
   Site site;
   for (v1::NodeFacts& node : site.facts) {
@@ -101,6 +109,13 @@ struct Refusal {
 
 // Each spoils one thing, and is refused for exactly that.
 const Refusal kRefusals[] = {
+    {"ConfigurationThatBeginsToCount", v1::CONFIGURATION_WOULD_CHANGE,
+     [](Site& site) {
+       v1::Setting* setting = site.K3s("w1").add_settings();
+       setting->set_key("since v1.32: disable");
+       setting->set_value("traefik");
+       setting->set_source("/etc/rancher/k3s/config.yaml.d/10.yaml");
+     }},
     {"Downgrade", v1::DOWNGRADE, [](Site& site) { site.request.release.set_version("v1.31.3+k3s1"); }},
     {"SkippedMinor", v1::SKIPPED_MINOR, [](Site& site) { site.request.release.set_version("v1.33.1+k3s1"); }},
     {"NoVersion", v1::RELEASE_UNAVAILABLE, [](Site& site) { site.request.release.set_version("1.32"); }},

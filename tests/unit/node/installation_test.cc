@@ -1,5 +1,7 @@
 #include "agent/node/installation.h"
 
+#include <unistd.h>
+
 #include "agent/node/configuration.h"
 #include "agent/node/k3s_installer.h"
 #include "agent/node/keep.h"
@@ -180,6 +182,43 @@ TEST(Installation, TheNewInstallerReadsAFileThatTheOldUnitDidNot) {
   ASSERT_TRUE(RunInstaller(*call, std::chrono::seconds(60), host.systemd()).ok());
   EXPECT_EQ(CompareMeaning(MeaningOf(before), MeaningOf(host.Read())),
             std::vector<std::string>{"variable K3S_NODE_NAME is new (forgotten)"});
+}
+
+TEST(Installation, WhatRunsSaysWhichConfigurationFilesCount) {
+  FakeHost host;
+  host.Write("etc/systemd/system/k3s.service", kUnit);
+  host.Write("etc/rancher/k3s/config.yaml.d/10.yaml", "data-dir: /later\n");
+  host.SetEnabled("k3s.service", true);
+  const uint32_t pid = host.StartProcess(host.WriteBinary("old/data/x/bin/k3s", "v1.20.15+k3s1"));
+  host.SetStatus("k3s.service", "active", pid);
+  host.WriteBinary("usr/local/bin/k3s", "v1.21.14+k3s1");
+  const Installation running = host.Read();
+  EXPECT_EQ(running.process.version, "v1.20.15+k3s1");
+  EXPECT_NE(running.data_dir, "/later");
+  EXPECT_EQ(running.configuration.unread.size(), 1u);
+  EXPECT_THAT(running.binary_configuration.unread, ::testing::IsEmpty());
+
+  host.SetStatus("k3s.service", "inactive");
+  EXPECT_EQ(host.Read().data_dir, "/later");
+}
+
+TEST(Installation, ABinaryThatReadsMoreFilesChangesWhatIsMeant) {
+  FakeHost host;
+  host.Write("etc/systemd/system/k3s.service", kUnit);
+  const std::string file = host.Write("etc/rancher/k3s/config.yaml.d/10.yaml", "token: hush\ndebug: true\n");
+  host.WriteBinary("usr/local/bin/k3s", "v1.20.15+k3s1");
+  const ConfigurationMeaning before = MeaningOf(host.Read());
+  host.WriteBinary("usr/local/bin/k3s", "v1.21.14+k3s1");
+  const ConfigurationMeaning after = MeaningOf(host.Read());
+  auto kept = MeaningFromJson(MeaningToJson(before));
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_THAT(CompareMeaning(*kept, after),
+              ::testing::ElementsAre(file + " was not read and is now: it changes debug, token"));
+  EXPECT_THAT(CompareMeaning(after, before),
+              ::testing::ElementsAre(file + " was read and is not any more: it set debug, token"));
+  // Moved away meanwhile, as the refusal advises.
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  EXPECT_THAT(CompareMeaning(*kept, MeaningOf(host.Read())), ::testing::IsEmpty());
 }
 
 TEST(Compare, ShowsArgumentsWithoutTheirSecrets) {

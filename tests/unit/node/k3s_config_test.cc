@@ -29,11 +29,11 @@ TEST(Flags, TheCommandLineBeatsTheConfigurationBeatsTheEnvironment) {
 
 TEST(ConfigFiles, MissingOnesAreEmpty) {
   TempDir dir;
-  auto flags = ReadConfigFiles(dir / "config.yaml");
+  auto flags = ReadConfigFiles(dir / "config.yaml", "");
   ASSERT_TRUE(flags.ok());
-  EXPECT_TRUE(flags->empty());
+  EXPECT_TRUE(flags->flags.empty());
   dir.Write("config.yaml", "# only a comment\n");
-  EXPECT_TRUE(ReadConfigFiles(dir / "config.yaml").ok());
+  EXPECT_TRUE(ReadConfigFiles(dir / "config.yaml", "").ok());
 }
 
 TEST(ConfigFiles, MergeAsK3sMerges) {
@@ -41,20 +41,20 @@ TEST(ConfigFiles, MergeAsK3sMerges) {
   dir.Write("config.yaml", "token: one\nkubelet-arg:\n- a\n- b\nselinux: true\n");
   dir.Write("config.yaml.d/b.yaml", "kubelet-arg+: c\ntoken: two\n");
   dir.Write("config.yaml.d/c.yml", "kubelet-arg: d\nnode-label+: [x, y]\n");
-  auto flags = ReadConfigFiles(dir / "config.yaml");
+  auto flags = ReadConfigFiles(dir / "config.yaml", "");
   ASSERT_TRUE(flags.ok()) << flags.status();
-  EXPECT_EQ(*flags, (std::vector<Flag>{{"token", "two", dir / "config.yaml.d/b.yaml"},
-                                       {"kubelet-arg", "d", dir / "config.yaml.d/c.yml"},
-                                       {"selinux", "true", dir / "config.yaml"},
-                                       {"node-label", "x", dir / "config.yaml.d/c.yml"},
-                                       {"node-label", "y", dir / "config.yaml.d/c.yml"}}));
+  EXPECT_EQ(flags->flags, (std::vector<Flag>{{"token", "two", dir / "config.yaml.d/b.yaml"},
+                                             {"kubelet-arg", "d", dir / "config.yaml.d/c.yml"},
+                                             {"selinux", "true", dir / "config.yaml"},
+                                             {"node-label", "x", dir / "config.yaml.d/c.yml"},
+                                             {"node-label", "y", dir / "config.yaml.d/c.yml"}}));
 }
 
 TEST(ConfigFiles, ErrorsNameFileAndLine) {
   for (const char* wrong : {"a: b: c\n", "- a\n", "a:\n  b: c\n", "x: [[1]]\n"}) {
     TempDir dir;
     dir.Write("config.yaml", wrong);
-    auto flags = ReadConfigFiles(dir / "config.yaml");
+    auto flags = ReadConfigFiles(dir / "config.yaml", "");
     ASSERT_FALSE(flags.ok()) << wrong;
     EXPECT_THAT(std::string(flags.status().message()), ::testing::HasSubstr(dir / "config.yaml")) << wrong;
   }

@@ -20,6 +20,7 @@ struct WildNode {
   std::string name;
   std::vector<File> files;
   std::string binary = "usr/local/bin/k3s";  // where one stands, below the root
+  std::string version = "v1.31.4+k3s1";      // that it is
   bool enabled = true;
   bool with_links = true;  // kubectl, crictl and ctr stand beside the binary
 
@@ -33,6 +34,7 @@ struct WildNode {
   std::string node_name = {};                     // "": not looked at
   std::map<std::string, std::string> facts = {};  // of settings, as ToFacts shows them: key -> value
   std::vector<std::string> not_read = {};         // files that say nothing about this node
+  std::vector<std::string> later = {};            // files that only a later release reads
   bool runs_etcd = false;
   bool runs_apiserver = true;
   bool runs_kubelet = true;

@@ -91,6 +91,41 @@ void AddSplitConfigurations(std::vector<WildNode>* nodes) {
   merged.facts = {{"tls-san", "c"}, {"server", "https://two:6443"}, {"cluster-init", "true"}};
   nodes->push_back(merged);
 
+  // k3s reads the folder since v1.21; before that, what lies in it is nobody's.
+  WildNode folder = Etcd(Server("ConfigFolderBefore121", {}, {}));
+  folder.version = "v1.20.15+k3s1";
+  folder.files.push_back({kConfig, "cluster-init: true\nnode-name: config\ntls-san: [a]\n"});
+  folder.files.push_back(
+      {"etc/rancher/k3s/config.yaml.d/10-more.yaml", "node-name: folder\ntoken: hush\ntls-san+: [b]\n"});
+  folder.files.push_back({"etc/rancher/k3s/config.yaml.d/20-same.yaml", "cluster-init: true\n"});
+  folder.not_read = {"etc/rancher/k3s/config.yaml.d/10-more.yaml",
+                     "etc/rancher/k3s/config.yaml.d/20-same.yaml"};
+  folder.later = folder.not_read;
+  folder.node_name = "config";
+  folder.facts = {{"node-name", "config"},
+                  {"since v1.21: node-name", "folder"},
+                  {"since v1.21: token", "***"},
+                  {"since v1.21: tls-san", "b"}};
+  nodes->push_back(folder);
+  folder.name = "ConfigFolderFrom121On";
+  folder.version = "v1.21.0+k3s1";
+  folder.not_read.clear();
+  folder.later.clear();
+  folder.node_name = "folder";
+  folder.files.pop_back();
+  folder.facts = {{"node-name", "folder"}, {"token", "***"}};
+  nodes->push_back(folder);
+
+  // A configuration file at all came with v1.19.
+  WildNode ancient = Server("ConfigYamlBefore119", {}, {});
+  ancient.version = "v1.18.20+k3s1";
+  ancient.files.push_back({kConfig, "cluster-init: true\n"});
+  ancient.files.push_back({"etc/rancher/k3s/config.yaml.d/broken.yaml", "- no map\n"});
+  ancient.not_read = {kConfig, "etc/rancher/k3s/config.yaml.d/broken.yaml"};
+  ancient.later = ancient.not_read;
+  ancient.facts = {{"since v1.19: cluster-init", "true"}};
+  nodes->push_back(ancient);
+
   WildNode own = Etcd(Server("ConfigElsewhere", {"'--config'", "'@ROOT@/etc/own.yaml'"},
                              {"--config", "@ROOT@/etc/own.yaml"}));
   own.files.push_back({"etc/own.yaml", "cluster-init: true\n"});

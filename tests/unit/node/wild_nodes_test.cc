@@ -10,6 +10,7 @@
 #include "agent/node/configuration.h"
 #include "agent/node/k3s_installer.h"
 #include "agent/node/keep.h"
+#include "common/later_setting.h"
 #include "tests/unit/node/fake_host.h"
 
 namespace k3saga::node {
@@ -19,7 +20,7 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
  protected:
   void SetUp() override {
     const WildNode& node = GetParam();
-    host_.WriteBinary(node.binary, "v1.31.4+k3s1");
+    host_.WriteBinary(node.binary, node.version);
     if (node.with_links) {
       for (const char* tool : {"kubectl", "crictl", "ctr"}) {
         ASSERT_EQ(symlink("k3s", host_.Path(JoinPath(DirName(node.binary), tool)).c_str()), 0);
@@ -44,6 +45,7 @@ class WildNodesTest : public ::testing::TestWithParam<WildNode> {
 std::set<std::string> FilesNamed(const v1::K3sFacts& facts) {
   std::set<std::string> named;
   for (const v1::Setting& setting : facts.settings()) {
+    if (ParseLaterSettingKey(setting.key())) continue;
     named.insert(setting.source().substr(0, setting.source().find(':')));
     for (const char* key : {"FragmentPath", "DropInPaths", "EnvironmentFile"}) {
       if (setting.key() == key) named.insert(setting.value());
@@ -74,7 +76,7 @@ TEST_P(WildNodesTest, IsReadAsItIs) {
   for (const auto& [key, value] : expected.environment) expected_environment[key] = host_.Fill(value);
   EXPECT_EQ(environment, expected_environment);
   EXPECT_EQ(node.data_dir, host_.Fill(expected.data_dir));
-  EXPECT_EQ(node.binary_version, "v1.31.4+k3s1");
+  EXPECT_EQ(node.binary_version, expected.version);
   if (!expected.node_name.empty()) {
     EXPECT_EQ(node.node_name, expected.node_name);
   }
@@ -106,6 +108,13 @@ TEST_P(WildNodesTest, IsShownWithWhereItWasReadFromAndWithoutSecrets) {
         std::find(expected.not_read.begin(), expected.not_read.end(), file.path) != expected.not_read.end();
     EXPECT_EQ(named.count(host_.Path(file.path)), unread ? 0u : 1u) << file.path;
   }
+  std::vector<std::string> later;
+  for (const v1::Setting& setting : facts.settings()) {
+    if (setting.key() == "not read") later.push_back(setting.value());
+  }
+  std::vector<std::string> expected_later;
+  for (const std::string& path : expected.later) expected_later.push_back(host_.Path(path));
+  EXPECT_EQ(later, expected_later);
   ASSERT_GT(facts.settings_size(), 1);
   EXPECT_EQ(facts.settings(0).key(), "FragmentPath");
   EXPECT_EQ(facts.settings(0).value(), node.unit_file);
