@@ -68,6 +68,8 @@ k3saga_debian(lab k3saga-lab "k3s cluster on one machine to try k3saga on"
 "Starts real k3saga agents for nodes that run a simulated k3s over real etcd,
 with faults on demand. For trying k3saga and for its tests.")
 set(CPACK_DEBIAN_LAB_PACKAGE_DEPENDS "k3saga (= ${PROJECT_VERSION}), k3saga-agent (= ${PROJECT_VERSION}), etcd-server, etcd-client")
+# Neither has to run: a container gets the user and its folder too.
+set(CPACK_DEBIAN_COORDINATOR_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
 set(CPACK_DEBIAN_AGENT_PACKAGE_DEPENDS "init-system-helpers (>= 1.52), systemd")
 set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS "ca-certificates")
 

@@ -15,11 +15,12 @@ constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
 // A handler can reach nothing but globals.
 std::atomic<EventLoop*> g_loop{nullptr};
-std::atomic<int> g_count{0};
+std::atomic<int> g_first{0};  // signal
 std::array<struct sigaction, kSignals.size()> g_before;
 
-void OnSignal(int) {
-  if (g_count.fetch_add(1) > 0) {
+void OnSignal(int signal) {
+  int none = 0;
+  if (!g_first.compare_exchange_strong(none, signal)) {
     constexpr char kNewline = '\n';
     (void)!write(STDERR_FILENO, &kNewline, 1);
     _exit(static_cast<int>(ExitCode::kPaused));
@@ -30,7 +31,7 @@ void OnSignal(int) {
 }  // namespace
 
 Interrupts::Interrupts(EventLoop& loop) {
-  g_count = 0;
+  g_first = 0;
   g_loop = &loop;
   struct sigaction action {};
   action.sa_handler = OnSignal;
@@ -43,10 +44,11 @@ Interrupts::~Interrupts() {
   g_loop = nullptr;
 }
 
-bool Interrupts::TakePending() {
-  if (taken_ || g_count == 0) return false;
+Interrupts::Asked Interrupts::Take() {
+  const int first = g_first;
+  if (taken_ || first == 0) return Asked::kNothing;
   taken_ = true;
-  return true;
+  return first == SIGINT ? Asked::kPause : Asked::kLeave;
 }
 
 }  // namespace k3saga::cli

@@ -8,6 +8,7 @@
 
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/options.h"
+#include "coordinator/cli/system_user.h"
 
 int main(int argc, char** argv) {
   using namespace k3saga::cli;
@@ -25,6 +26,8 @@ int main(int argc, char** argv) {
   Context context;
   context.cluster_file = options.cluster_file;
   context.output = options.output;
+  if (const absl::Status status = ActAsSystemUser(context.cluster_file); !status.ok())
+    return static_cast<int>(Failure(context, status));
   code = std::visit([&context](const auto& command) { return Run(command, context); }, options.command);
   return static_cast<int>(code);
 }

@@ -163,9 +163,15 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
   pause->callback([&] { command = PauseCommand{}; });
   CLI::App* resume =
       app.add_subcommand("resume", "go on with a rollout that was paused or whose process is gone");
-  resume->add_option("ROLLOUT", parsed.resume.rollout, "which one, by its id");
-  resume->add_flag("--take-over", parsed.resume.take_over,
-                   "although another machine holds it: that one is refused everywhere from then on");
+  CLI::Option* which = resume->add_option("ROLLOUT", parsed.resume.rollout, "which one, by its id");
+  CLI::Option* take_over =
+      resume->add_flag("--take-over", parsed.resume.take_over,
+                       "although another machine holds it: that one is refused everywhere from then on");
+  resume
+      ->add_flag("--unattended", parsed.resume.unattended,
+                 "only with what was cut off: what is paused stays so, and nothing to go on with is well")
+      ->excludes(which)
+      ->excludes(take_over);
   resume->callback([&] { command = parsed.resume; });
   CLI::App* adopt = app.add_subcommand(
       "adopt", "go on with a rollout of another machine whose journal is gone, from what the agents keep");

@@ -74,6 +74,7 @@ struct PauseCommand {};
 struct ResumeCommand {
   std::string rollout;  // "" = the unfinished one
   bool take_over = false;
+  bool unattended = false;  // only what was cut off
 };
 struct AdoptCommand {
   bool take_over = false;  // without a question

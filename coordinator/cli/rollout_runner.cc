@@ -71,7 +71,10 @@ class Runner {
     Interrupts interrupts(session_.loop());
     while (!finish_) {
       session_.loop().Run();
-      if (interrupts.TakePending()) Pause();
+      if (finish_) break;
+      const Interrupts::Asked asked = interrupts.Take();
+      if (asked == Interrupts::Asked::kPause) Pause();
+      if (asked == Interrupts::Asked::kLeave) return Leave();
     }
     presenter_->Finish();
     switch (finish_->how) {
@@ -106,6 +109,12 @@ class Runner {
                        if (!status.ok())
                          presenter_->Say(absl::StrCat("cannot pause: ", std::string(status.message())));
                      });
+  }
+  // As if it were killed, with a word: the journal says no more than that this process was at work.
+  ExitCode Leave() {
+    presenter_->Finish();
+    SayHowToResume("Leaving: nothing new is started, agents finish what they were told.");
+    return ExitCode::kPaused;
   }
   std::string ResumeLine() const {
     return absl::StrCat("k3saga -f ", session_.file().path, " resume ", rollout_);

@@ -157,6 +157,45 @@ TEST_F(PackageTest, AnAgentThatHangsIsStartedAnew) {
      "k3saga-agent");
 }
 
+// docs/install.md, "On a machine that stays on".
+TEST_F(PackageTest, TheCoordinatorHasAUserAFolderAndAServiceOfItsOwn) {
+  Install("k3saga");
+  EXPECT_EQ(Shell("getent passwd k3saga | cut -d: -f5-7").out,
+            "k3saga coordinator:/var/lib/k3saga:/usr/sbin/nologin\n");
+  EXPECT_EQ(Shell("stat -c '%a %U %G' /var/lib/k3saga").out, "700 k3saga k3saga\n");
+  EXPECT_FALSE(Holds("runuser -u nobody -- ls /var/lib/k3saga"));
+  EXPECT_TRUE(Holds("systemd-analyze verify --man=no k3saga@home.service"));
+
+  // Root acts as that user there; nothing of its own lies among the user's files, or at root's.
+  Do("install --directory --owner=k3saga --group=k3saga --mode=0700 /var/lib/k3saga/home");
+  Do("cd /var/lib/k3saga/home && k3saga init --name home --node node=server@127.0.0.1 && "
+     "k3saga identity agent node");
+  EXPECT_TRUE(Holds("k3saga -f /var/lib/k3saga/home/cluster.yaml nodes; [ $? -eq 1 ]"));  // no agent answers
+  EXPECT_EQ(Shell("find /var/lib/k3saga ! -user k3saga").out, "");
+  EXPECT_EQ(Shell("stat -c %a /var/lib/k3saga/home/identity/ca.key").out, "600\n");
+
+  // Nothing is unfinished: it ends at once, well. A cluster that is not there is said.
+  Do("systemctl enable --quiet k3saga@home && systemctl start k3saga@home");
+  EXPECT_TRUE(
+      Eventually([] { return Holds("systemctl show -P ActiveState k3saga@home | grep inactive"); }, kSoon));
+  EXPECT_EQ(Shell("systemctl show -P Result k3saga@home").out, "success\n");
+  EXPECT_TRUE(Holds("journalctl --unit=k3saga@home | grep 'No rollout yet'"));
+  (void)Shell("systemctl start k3saga@nowhere");
+  EXPECT_TRUE(Eventually([] { return Holds("systemctl is-failed --quiet k3saga@nowhere"); }, kSoon));
+
+  // Upgraded, it stays as it is. Purged: programs go; the user, its clusters and their keys do not.
+  Install("k3saga");
+  EXPECT_TRUE(Holds("systemctl is-enabled --quiet k3saga@home"));
+  const ProcessResult purge = Shell("dpkg --purge k3saga");
+  EXPECT_TRUE(purge.ok()) << purge.err;
+  EXPECT_NE(purge.out.find("/var/lib/k3saga holds clusters' keys"), std::string::npos) << purge.out;
+  EXPECT_TRUE(Holds("getent passwd k3saga && test -f /var/lib/k3saga/home/identity/ca.key"));
+  EXPECT_EQ(Shell("find /etc/systemd /usr/lib/systemd -name 'k3saga@*'").out, "");
+  Do("rm -rf /var/lib/k3saga/home");
+  Install("k3saga");
+  Do("dpkg --purge k3saga && test ! -e /var/lib/k3saga");
+}
+
 TEST_F(PackageTest, ADisabledAgentStaysDisabled) {
   Install("k3saga-agent");
   Do("systemctl disable --quiet k3saga-agent");

@@ -224,6 +224,54 @@ TEST_F(Scenario, AHostCutOffForAMinute) {
   ExpectUpgraded(*upgrade);
 }
 
+// docs/install.md, "On a machine that stays on": a power cut, then an orderly reboot, and nobody types
+// anything.
+TEST_F(Scenario, ARolloutGoesOnWhenItsOwnMachineComesBack) {
+  Start();
+  if (HasFatalFailure()) return;
+  const std::string move =
+      "set -e; install --directory --owner=k3saga --group=k3saga --mode=0700 /var/lib/k3saga/home; "
+      "cp -r /root/cluster/. /var/lib/k3saga/home; chown -R k3saga:k3saga /var/lib/k3saga; "
+      "systemctl enable --quiet k3saga@home";
+  ASSERT_TRUE(hosts().Output(kOperator, {"sh", "-c", move}).status().ok());
+  const std::string file = "/var/lib/k3saga/home/cluster.yaml";
+  const auto says = [&](const std::string& command) {
+    const absl::StatusOr<ProcessResult> result = hosts().Run(kOperator, {"sh", "-c", command});
+    return result.ok() ? result->out : "";
+  };
+  SlowDown("s2");
+  SlowDown("w1");
+  Background upgrade(hosts().CommandIn(kOperator, {"k3saga", "-f", file, "upgrade", "--to", kTo, "--yes"}),
+                     hosts().folder() + "/upgrade.log");
+  AwaitInstall("s2", upgrade);
+  // Root and the user see the same rollout, and may talk to it.
+  EXPECT_THAT(says(absl::StrCat("k3saga -f ", file, " status")), ::testing::HasSubstr("Run by k3saga@"));
+  EXPECT_THAT(says(absl::StrCat("su -s /bin/sh k3saga -c 'k3saga -f ", file, " resume --unattended'")),
+              ::testing::HasSubstr("is run by k3saga@"));
+  ASSERT_TRUE(hosts().Unplug(kOperator).ok());
+  ASSERT_TRUE(upgrade.Wait(std::chrono::minutes(1)).ok());
+  ASSERT_TRUE(hosts().PowerOn(kOperator).ok());
+
+  ASSERT_TRUE(Eventually([&] { return InstallRuns("w1"); }, kRolloutLimit))
+      << says("journalctl --no-pager --unit=k3saga@home");
+  // The service's socket is found from outside of its sandbox.
+  EXPECT_THAT(says(absl::StrCat("cd /var/lib/k3saga/home && k3saga resume --unattended")),
+              ::testing::HasSubstr("is run by k3saga@"));
+  (void)hosts().Run(kOperator, {"systemctl", "reboot"});
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return says("systemctl show --property=ExecMainCode,ExecMainStatus k3saga@home") ==
+               "ExecMainCode=1\nExecMainStatus=0\n";
+      },
+      kRolloutLimit))
+      << says("journalctl --no-pager --unit=k3saga@home");
+  EXPECT_EQ(says("systemctl show -P Result k3saga@home"), "success\n");
+  EXPECT_THAT(says(absl::StrCat("k3saga -f ", file, " status")), ::testing::HasSubstr("Done"));
+  EXPECT_EQ(says(absl::StrCat("k3saga -f ", file, " history export | grep -c '\"resumed\"'")), "2\n");
+  EXPECT_EQ(says("find /var/lib/k3saga ! -user k3saga; ls -d /root/.local"), "") << "root's own files";
+  ExpectNodesAt(kTo);
+}
+
 }  // namespace
 }  // namespace k3saga::hosts
 

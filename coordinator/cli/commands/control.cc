@@ -4,10 +4,12 @@
 
 #include <optional>
 
+#include "common/status_macros.h"
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/hops.h"
 #include "coordinator/cli/prompt.h"
 #include "coordinator/cli/rollout_runner.h"
+#include "coordinator/core/saga.h"
 #include "coordinator/journal/sqlite_journal.h"
 
 namespace k3saga::cli {
@@ -70,6 +72,44 @@ ExitCode RunHere(const Context& context, const std::string& asked, Continue how)
   return code == ExitCode::kDone ? RunLaterHops(context, **session, **journal, *rollout) : code;
 }
 
+// What was cut off: neither ended nor paused by a person. Otherwise what there is to say of it.
+struct CutOff {
+  bool found = false;
+  std::string otherwise;
+};
+
+absl::StatusOr<CutOff> FindCutOff(const std::string& journal_path) {
+  auto journal = journal::SqliteJournal::OpenToRead(journal_path);
+  if (absl::IsNotFound(journal.status())) return CutOff{false, "No rollout yet."};
+  if (!journal.ok()) return journal.status();
+  K3SAGA_ASSIGN_OR_RETURN(const std::string chain, FindOpenChain(**journal));
+  if (!chain.empty()) return CutOff{true, ""};
+  const auto rollout = ChooseRollout(**journal, "", /*ended_too=*/false);
+  if (absl::IsNotFound(rollout.status())) return CutOff{false, "No rollout is unfinished."};
+  if (!rollout.ok()) return rollout.status();
+  K3SAGA_ASSIGN_OR_RETURN(const std::vector<v1::Event> events, (*journal)->Read(*rollout));
+  core::State state;
+  for (const v1::Event& event : events) K3SAGA_RETURN_IF_ERROR(core::Apply(event, state));
+  if (!state.paused) return CutOff{true, ""};
+  return CutOff{false, absl::StrCat("Rollout ", *rollout, " was paused by ", state.commanded_by,
+                                    "; `k3saga resume` goes on with it.")};
+}
+
+// For a service that starts with its machine: a success, also where nothing is to be done.
+ExitCode RunUnattended(const Context& context, const std::string& journal_path,
+                       const std::optional<Running>& running) {
+  if (running) {
+    context.console.Out(
+        absl::StrCat("Rollout ", running->rollout, " is run by ", journal::Describe(running->holder), ".\n"));
+    return ExitCode::kDone;
+  }
+  auto cut_off = FindCutOff(journal_path);
+  if (!cut_off.ok()) return Failure(context, cut_off.status());
+  if (cut_off->found) return RunHere(context, "", Continue::kResume);
+  context.console.Out(absl::StrCat(cut_off->otherwise, "\n"));
+  return ExitCode::kDone;
+}
+
 bool IsAnother(const std::optional<Running>& running, const std::string& asked) {
   return running && !asked.empty() && asked != running->rollout;
 }
@@ -101,6 +141,7 @@ ExitCode Run(const ResumeCommand& command, const Context& context) {
   if (!path.ok()) return InputError(context, path.status());
   auto running = FindRunning(*path);
   if (!running.ok()) return Failure(context, running.status());
+  if (command.unattended) return RunUnattended(context, *path, *running);
   if (IsAnother(*running, command.rollout)) return AnotherRuns(context, **running);
   if (*running) {
     return Send(context, **running, v1::CommandReceived::RESUME,

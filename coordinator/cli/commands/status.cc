@@ -82,7 +82,7 @@ class Watcher {
       loop_.Post([this, ended] { loop_.Stop(); });
     });
     loop_.Run();
-    if (interrupts.TakePending()) {
+    if (interrupts.Take() != Interrupts::Asked::kNothing) {
       // The reader sits in a call that only the other side ends: leave without it. The rollout goes on.
       presenter_->Finish();
       reader.detach();

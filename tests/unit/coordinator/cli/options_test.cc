@@ -51,6 +51,7 @@ TEST(Options, EveryCommandBecomesItsValue) {
   EXPECT_EQ(Get<ExportCommand>(Parse({"history", "export", "x"})).rollout, "x");
   Get<PauseCommand>(Parse({"pause"}));
   EXPECT_EQ(Get<ResumeCommand>(Parse({"resume", "x"})).rollout, "x");
+  EXPECT_TRUE(Get<ResumeCommand>(Parse({"resume", "--unattended"})).unattended);
   EXPECT_TRUE(Get<AbortCommand>(Parse({"abort", "--yes"})).yes);
   EXPECT_EQ(Get<BackupCommand>(Parse({"backup"})).node, "");
   EXPECT_EQ(Get<BackupCommand>(Parse({"backup", "--node", "s2"})).node, "s2");
@@ -94,6 +95,8 @@ TEST(Options, EverythingElseIsBadUsage) {
                                                     {"identity", "agent"},
                                                     {"plans"},
                                                     {"nodes", "show"},
+                                                    {"resume", "--unattended", "--take-over"},
+                                                    {"resume", "--unattended", "x"},
                                                     {"pause", "x", "y"}}) {
     const Parsed parsed = Parse(arguments);
     EXPECT_FALSE(parsed.runs);

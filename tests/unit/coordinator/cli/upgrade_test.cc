@@ -164,6 +164,43 @@ TEST_F(Upgrade, ASecondCtrlCLeavesAtOnce) {
   EXPECT_THAT(K3saga({"status"}).out, HasSubstr("No process runs it"));
 }
 
+TEST_F(Upgrade, ATerminationLeavesAndAServiceGoesOn) {
+  EXPECT_EQ(K3saga({"resume", "--unattended"}).exit_code, 0) << "no rollout yet";
+  cluster_.HoldInstall("s2");
+  auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  const ProcessResult beside = K3saga({"resume", "--unattended"});
+  EXPECT_EQ(beside.exit_code, 0) << beside.err;
+  EXPECT_THAT(beside.out, HasSubstr("is run by"));
+  upgrade.Signal(SIGTERM);
+  EXPECT_EQ(upgrade.Wait(kLong), 4) << "it does not wait for the install";
+  EXPECT_THAT(*ReadFile(At("upgrade.log")), AllOf(HasSubstr("Leaving"), HasSubstr("resume 20")));
+  EXPECT_THAT(K3saga({"status"}).out, AllOf(HasSubstr("No process runs it"), Not(HasSubstr("paus"))));
+
+  cluster_.Release();
+  const ProcessResult service = K3saga({"resume", "--unattended"});
+  EXPECT_EQ(service.exit_code, 0) << service.out << service.err;
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(::testing::_, kTo)));
+  const ProcessResult after = K3saga({"resume", "--unattended"});
+  EXPECT_EQ(after.exit_code, 0) << after.err;
+  EXPECT_THAT(after.out, HasSubstr("No rollout is unfinished"));
+}
+
+TEST_F(Upgrade, AServiceLeavesAloneWhatAPersonPaused) {
+  cluster_.HoldInstall("s2");
+  auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
+  ASSERT_TRUE(k3saga::testing::Eventually([&] { return cluster_.installing(); }, kLong));
+  EXPECT_EQ(K3saga({"pause"}).exit_code, 0);
+  cluster_.Release();
+  EXPECT_EQ(upgrade.Wait(kLong), 4);
+  const ProcessResult service = K3saga({"resume", "--unattended"});
+  EXPECT_EQ(service.exit_code, 0) << service.err;
+  EXPECT_THAT(service.out, HasSubstr("was paused by"));
+  EXPECT_EQ(cluster_.Installs()["s3"], 0);
+  EXPECT_EQ(K3saga({"resume"}).exit_code, 0);
+  EXPECT_THAT(cluster_.Versions(), Each(Pair(::testing::_, kTo)));
+}
+
 TEST_F(Upgrade, OtherTerminalsPauseResumeWatchAndAbort) {
   cluster_.HoldInstall("s2");
   auto upgrade = Start({"upgrade", "--to", kTo, "--yes"}, "upgrade.log");
