@@ -15,7 +15,7 @@
 #include "coordinator/cli/begin.h"
 #include "coordinator/cli/channel.h"
 #include "coordinator/cli/commands/commands.h"
-#include "coordinator/cli/release_images.h"
+#include "coordinator/cli/target.h"
 #include "coordinator/core/planner/hops.h"
 #include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
@@ -142,9 +142,9 @@ ExitCode RunLaterHops(const Context& context, Session& session, journal::SqliteJ
   while (done.later_hops_size() != 0) {
     core::PlanRequest request = core::NextHop(done);
     request.known_trouble = session.known_trouble();
-    request.target_images = ReadTargetImages(request.release);
     const std::vector<std::string> hops(done.later_hops().begin(), done.later_hops().end());
     const std::vector<v1::NodeFacts> facts = ToFacts(session.GatherFacts(/*obstacles=*/true));
+    LookAtTarget(session, facts, hops, &request);
     core::PlanOutcome outcome = PlanHops(std::move(request), facts, hops);
     if (outcome.kind == core::PlanOutcome::Kind::kRefused) {
       context.console.Note(

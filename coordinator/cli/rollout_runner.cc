@@ -53,7 +53,7 @@ class Runner {
                               .fleet = session_.fleet(),
                               .random = [this] { return std::uniform_int_distribution<uint64_t>()(random_); },
                               .decide = [](const core::State& state) { return core::Decide(state); },
-                              .release_cache = JoinPath(session_.state_folder(), "releases")};
+                              .release_cache = session_.release_cache()};
     driver_ = std::make_unique<driver::Driver>(
         std::move(services), std::vector<driver::Observer*>{presenter_.get(), control_.get()},
         [this](const driver::Finish& finish) {

@@ -111,6 +111,8 @@ std::vector<view::NodeAnswer> Session::Gather(v1::GetFactsRequest request,
   return answers;
 }
 
+std::string Session::release_cache() const { return JoinPath(state_folder_, "releases"); }
+
 core::PlanRequest Session::MakeRequest(const std::string& version, bool allow_outage) const {
   core::PlanRequest request;
   request.cluster = file_.name;

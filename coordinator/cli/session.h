@@ -42,6 +42,7 @@ class Session {
 
   const config::ClusterFile& file() const { return file_; }
   const std::string& state_folder() const { return state_folder_; }
+  std::string release_cache() const;  // driver::ReleaseCache's folder
   const std::vector<core::KnownTrouble>& known_trouble() const { return known_trouble_; }
   EventLoop& loop() { return loop_; }
   fleet::Fleet& fleet() { return *fleet_; }

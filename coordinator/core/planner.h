@@ -22,7 +22,8 @@ struct PlanRequest {
   v1::Policies policies;
   v1::Release release;  // release.version is the target
   std::vector<KnownTrouble> known_trouble;
-  std::vector<std::string> target_images;  // the target's list of images; empty: not to be had
+  std::vector<std::string> target_images;   // the target's list of images; empty: not to be had
+  std::vector<v1::Reason> release_missing;  // what the coordinator should fetch and did not find
   bool consent_outage =
       false;  // the user agreed that quorum or API may be lost by design (one or two servers)
   bool consent_data_loss = false;  // and that writes since the backup may be lost

@@ -1,10 +1,14 @@
 #include "coordinator/driver/release_cache.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "common/host/clock.h"
@@ -24,6 +28,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr char kThisMachine[] = "the machine that runs k3saga";
+constexpr char kInstallerName[] = "install.sh";
 constexpr size_t kHashLetters = 16;
 
 milliseconds Now() { return SystemClock().Steady(); }
@@ -86,6 +91,42 @@ absl::Status FetchText(const std::string& url, const std::string& path, release:
   return absl::OkStatus();
 }
 
+// Of a small file, without leaving anything behind.
+absl::StatusOr<std::string> Peek(const std::string& url, uint64_t size_cap, milliseconds end) {
+  std::string folder = "/tmp/k3saga-look-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) {
+    return absl::ErrnoToStatus(errno, "cannot make a folder in /tmp");
+  }
+  const absl::Cleanup gone = [&] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  };
+  const std::string path = JoinPath(folder, "file");
+  release::DownloadOptions options;
+  options.deadline = end - Now();
+  options.size_cap = size_cap;
+  K3SAGA_RETURN_IF_ERROR(release::Download(url, path, options));
+  return ReadFile(path, size_cap);
+}
+
+absl::Status FolderMissing(const std::string& folder) {
+  return absl::NotFoundError(
+      absl::StrCat(folder, ": no such folder; put the release's files there as GitHub names them"));
+}
+
+// A look that failed, and which line of which file to look at.
+v1::Reason Missing(const absl::Status& error, const std::string& subject, const std::string& line,
+                   const std::string& file) {
+  v1::Reason reason = ReasonOf(release::TransferError(error, subject, kThisMachine), subject);
+  std::string first;
+  if (reason.code() == v1::RELEASE_UNAVAILABLE) first = "is there such a release, and ";
+  if (reason.code() == v1::DOWNLOAD_FAILED || reason.code() == v1::TIMED_OUT) {
+    first = "does this machine reach it, and ";
+  }
+  reason.set_remedy(absl::StrCat(first, "is ", line, " in ", file, " right?"));
+  return reason;
+}
+
 }  // namespace
 
 struct ReleaseCache::Fetching {
@@ -120,21 +161,45 @@ struct ReleaseCache::Fetching {
         });
   }
 
-  absl::Status Architecture(const std::string& architecture) const {
-    const release::Files files = release::FilesOf(architecture);
-    K3SAGA_ASSIGN_OR_RETURN(const std::string checksums, Checksums(files.checksums));
+  // What of the release a node needs, with the hashes that its checksum file has for it.
+  absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Needed(
+      const release::Files& files, const std::string& checksums) const {
     K3SAGA_ASSIGN_OR_RETURN(const std::string sha256, release::FindChecksum(checksums, files.binary));
     if (sha256.empty()) {
       return Unavailable(version,
                          absl::StrCat(MaskUrl(url), ": ", files.checksums, " does not name ", files.binary));
     }
-    K3SAGA_RETURN_IF_ERROR(File(files.binary, sha256));
-    if (!images) return absl::OkStatus();
+    std::vector<std::pair<std::string, std::string>> needed = {{files.binary, sha256}};
+    if (!images) return needed;
     auto archive = release::FindImages(checksums, files.images);
     if (!archive.ok()) {
       return Unavailable(version, absl::StrCat(MaskUrl(url), ": ", std::string(archive.status().message())));
     }
-    return File(archive->first, archive->second);
+    needed.push_back(*std::move(archive));
+    return needed;
+  }
+
+  absl::Status Architecture(const std::string& architecture) const {
+    const release::Files files = release::FilesOf(architecture);
+    K3SAGA_ASSIGN_OR_RETURN(const std::string checksums, Checksums(files.checksums));
+    K3SAGA_ASSIGN_OR_RETURN(const auto needed, Needed(files, checksums));
+    for (const auto& [name, sha256] : needed) K3SAGA_RETURN_IF_ERROR(File(name, sha256));
+    return absl::OkStatus();
+  }
+
+  // Whether Architecture() would do: the source tells or, where it does not, everything is here already.
+  absl::Status Look(const std::string& architecture) const {
+    const release::Files files = release::FilesOf(architecture);
+    const auto told = Peek(release::UrlOf(url, version, files.checksums), release::kChecksumFileCap, end);
+    if (told.ok()) return Needed(files, *told).status();
+    const auto from_before = ReadFile(JoinPath(folder, files.checksums), release::kChecksumFileCap);
+    if (!from_before.ok()) return told.status();
+    K3SAGA_ASSIGN_OR_RETURN(const auto needed, Needed(files, *from_before));
+    for (const auto& [name, sha256] : needed) {
+      const auto have = Sha256OfFile(JoinPath(folder, name));
+      if (!have.ok() || *have != sha256) return told.status();
+    }
+    return absl::OkStatus();
   }
 };
 
@@ -185,9 +250,7 @@ absl::Status ReleaseCache::BringSources(v1::Release& release, const std::vector<
       found = FetchRelease(fetching, architectures);
       location = FolderOf(location);
     } else if (!IsDirectory(JoinPath(location, release.version()))) {
-      found = absl::NotFoundError(
-          absl::StrCat(JoinPath(location, release.version()),
-                       ": no such folder; put the release's files there as GitHub names them"));
+      found = FolderMissing(JoinPath(location, release.version()));
     }
     if (absl::IsCancelled(found)) return found;
     here = found.ok();
@@ -206,16 +269,15 @@ absl::Status ReleaseCache::BringSources(v1::Release& release, const std::vector<
 
 absl::StatusOr<std::string> ReleaseCache::FetchInstaller(const v1::Installer& installer,
                                                          const FetchMoved& moved, milliseconds end) const {
-  constexpr char kName[] = "install.sh";
   const std::string folder = FolderOf(installer.location());
-  const std::string path = JoinPath(folder, kName);
+  const std::string path = JoinPath(folder, kInstallerName);
   K3SAGA_RETURN_IF_ERROR(MakeDirectories(folder));
   if (auto have = Sha256OfFile(path); have.ok() && *have == installer.sha256()) return path;
   release::DownloadOptions options;
   options.deadline = end - Now();
   options.size_cap = release::kInstallerCap;
   options.keep_free = release::kKeepFree;
-  options.progress = [&](uint64_t done, uint64_t total) { return moved(kName, done, total); };
+  options.progress = [&](uint64_t done, uint64_t total) { return moved(kInstallerName, done, total); };
   const absl::Status fetched = FetchText(installer.location(), path, std::move(options));
   if (!fetched.ok()) return Explained(fetched, "installer");
   return path;
@@ -232,6 +294,65 @@ absl::StatusOr<v1::Release> ReleaseCache::BringHere(const v1::Release& release,
     K3SAGA_ASSIGN_OR_RETURN(*installer.mutable_location(), FetchInstaller(installer, moved, end));
   }
   return local;
+}
+
+absl::Status ReleaseCache::LookAtSource(const v1::Release& release, const std::string& location,
+                                        const std::vector<std::string>& architectures) const {
+  K3SAGA_ASSIGN_OR_RETURN(const Version version, Version::Parse(release.version()));
+  if (!release::IsHttpUrl(location)) {
+    const std::string folder = JoinPath(location, version.ToString());
+    return IsDirectory(folder) ? absl::OkStatus() : FolderMissing(folder);
+  }
+  const FetchMoved nobody = [](const std::string&, uint64_t, uint64_t) { return true; };
+  const Fetching fetching{
+      location, version.ToString(),   JoinPath(FolderOf(location), version.ToString()), release.images(),
+      nobody,   Now() + kLookPatience};
+  for (const std::string& architecture : architectures) {
+    K3SAGA_RETURN_IF_ERROR(fetching.Look(architecture));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReleaseCache::LookAtInstaller(const v1::Installer& installer) const {
+  const auto script = Peek(installer.location(), release::kInstallerCap, Now() + kLookPatience);
+  const std::string& expected = installer.sha256();
+  if (script.ok()) {
+    const std::string sha256 = Sha256Of(*script);
+    if (expected.empty() || sha256 == expected) return absl::OkStatus();
+    return ReasonError(MakeReason(v1::CHECKSUM_MISMATCH, "installer",
+                                  absl::StrCat(MaskUrl(installer.location()), ": its SHA-256 is ", sha256,
+                                               ", release.installer_sha256 says ", expected)));
+  }
+  // One from before serves, as when it is fetched.
+  const auto have = Sha256OfFile(JoinPath(FolderOf(installer.location()), kInstallerName));
+  return have.ok() && (expected.empty() || *have == expected) ? absl::OkStatus() : script.status();
+}
+
+std::vector<v1::Reason> ReleaseCache::Look(const v1::Release& release,
+                                           const std::vector<std::string>& architectures,
+                                           const std::string& file) const {
+  std::vector<v1::Reason> missing;
+  bool somewhere = false;
+  absl::Status failure;
+  for (const v1::ReleaseSource& source : release.sources()) {
+    // A node's own source is the node's to ask.
+    if (!somewhere && source.kind() == v1::ReleaseSource::COORDINATOR) {
+      const absl::Status found = LookAtSource(release, source.location(), architectures);
+      if (!found.ok()) failure = found;
+      somewhere = found.ok();
+    } else {
+      somewhere = true;
+    }
+  }
+  if (!somewhere && !failure.ok()) {
+    missing.push_back(Missing(failure, release.version(), "release.source", file));
+  }
+  const v1::Installer& installer = release.installer();
+  if (installer.kind() == v1::Installer::COORDINATOR && release::IsHttpUrl(installer.location())) {
+    const absl::Status found = LookAtInstaller(installer);
+    if (!found.ok()) missing.push_back(Missing(found, "installer", "release.installer", file));
+  }
+  return missing;
 }
 
 }  // namespace k3saga::driver

@@ -29,6 +29,7 @@ class ReleaseCache {
   static constexpr size_t kVersionsKept = 3;                    // of a source: the ones used last
   static constexpr std::chrono::minutes kDeadline{20};          // for all files of one release
   static constexpr std::chrono::seconds kChecksumPatience{15};  // where there is one from before
+  static constexpr std::chrono::seconds kLookPatience{10};      // for a look at one source or installer
 
   explicit ReleaseCache(std::string folder, std::chrono::milliseconds deadline = kDeadline);
 
@@ -39,12 +40,22 @@ class ReleaseCache {
                                         const std::vector<std::string>& architectures,
                                         const FetchMoved& moved) const;
 
+  // Whether BringHere would find it, asked before anything is touched: the checksum files are fetched, and a
+  // script for an installer, but no binary. Changes nothing here, so that anybody may ask at any time. One
+  // reason for the release and one for the installer, where they are not to be had; `file` is the
+  // cluster.yaml that names them.
+  std::vector<v1::Reason> Look(const v1::Release& release, const std::vector<std::string>& architectures,
+                               const std::string& file) const;
+
  private:
   struct Fetching;  // one release's files from one source
 
   absl::Status FetchRelease(Fetching& fetching, const std::vector<std::string>& architectures) const;
   absl::Status BringSources(v1::Release& release, const std::vector<std::string>& architectures,
                             const FetchMoved& moved, std::chrono::milliseconds end) const;
+  absl::Status LookAtSource(const v1::Release& release, const std::string& location,
+                            const std::vector<std::string>& architectures) const;
+  absl::Status LookAtInstaller(const v1::Installer& installer) const;
   absl::StatusOr<std::string> FetchInstaller(const v1::Installer& installer, const FetchMoved& moved,
                                              std::chrono::milliseconds end) const;
   std::string FolderOf(std::string_view url) const;

@@ -10,7 +10,7 @@
 #include "coordinator/cli/channel.h"
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/hops.h"
-#include "coordinator/cli/release_images.h"
+#include "coordinator/cli/target.h"
 #include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
 
@@ -115,8 +115,9 @@ ExitCode Run(const CheckCommand& command, const Context& context) {
     return PrintRefusal(context, nobody);
   }
   core::PlanRequest request = (*session)->MakeRequest(target, command.allow_outage);
-  if (!command.to.empty()) request.target_images = ReadTargetImages(request.release);
-  const core::PlanOutcome outcome = core::Examine(request, ToFacts(answers));
+  const std::vector<v1::NodeFacts> facts = ToFacts(answers);
+  if (!command.to.empty()) LookAtTarget(**session, facts, {target}, &request);
+  const core::PlanOutcome outcome = core::Examine(request, facts);
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   if (context.json()) {
     context.console.Out(view::ToPage(view::PlanJson(outcome, core::DescribeWaves(outcome.plan))));
@@ -141,7 +142,7 @@ ExitCode Run(const PlanCommand& command, const Context& context) {
   if (!hops.ok()) return InputError(context, hops.status());
   core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
   if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
-  request.target_images = ReadTargetImages(request.release);
+  LookAtTarget(**session, facts, *hops, &request);
   const core::PlanOutcome outcome = PlanHops(request, facts, *hops);
   if (outcome.kind == core::PlanOutcome::Kind::kRefused) return PrintRefusal(context, outcome);
   return PrintPlan(context, outcome);

@@ -9,7 +9,7 @@
 #include "coordinator/cli/commands/commands.h"
 #include "coordinator/cli/hops.h"
 #include "coordinator/cli/prompt.h"
-#include "coordinator/cli/release_images.h"
+#include "coordinator/cli/target.h"
 #include "coordinator/view/json.h"
 #include "coordinator/view/reports.h"
 
@@ -43,7 +43,7 @@ ExitCode Run(const UpgradeCommand& command, const Context& context) {
   if (!hops.ok()) return InputError(context, hops.status());
   core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
   if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
-  request.target_images = ReadTargetImages(request.release);
+  LookAtTarget(**session, facts, *hops, &request);
   core::PlanOutcome outcome = PlanHops(request, facts, *hops);
   if (OnlyConsentIsMissing(outcome) && !command.yes) {
     context.console.Out(view::RefusalPage(outcome.refusals));

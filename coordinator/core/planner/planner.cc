@@ -17,7 +17,7 @@ constexpr Check kChecks[] = {
     CheckReached,      CheckProtocols,      CheckDistribution, CheckLayout,      CheckVersions,
     CheckKnownTrouble, CheckSameCluster,    CheckNodeObjects,  CheckMembers,     CheckHeld,
     CheckConsent,      CheckBackup,         CheckDisk,         CheckFlags,       CheckHealth,
-    CheckObstacles,    CheckDeprecatedApis, CheckComponents,   CheckConfigFiles,
+    CheckObstacles,    CheckDeprecatedApis, CheckComponents,   CheckConfigFiles, CheckRelease,
 };
 
 // Where a peer of this server joins: its address in the cluster or, when that is not known now, its agent's.

@@ -78,6 +78,7 @@ void CheckDisk(const Survey& survey, Findings& findings);
 void CheckHealth(const Survey& survey, Findings& findings);
 // version_checks.cc
 void CheckVersions(const Survey& survey, Findings& findings);
+void CheckRelease(const Survey& survey, Findings& findings);
 // config_file_checks.cc
 void CheckConfigFiles(const Survey& survey, Findings& findings);
 // known_trouble.cc

@@ -56,4 +56,9 @@ void CheckVersions(const Survey& survey, Findings& findings) {
   }
 }
 
+void CheckRelease(const Survey& survey, Findings& findings) {
+  const std::vector<v1::Reason>& missing = survey.request->release_missing;
+  findings.refusals.insert(findings.refusals.end(), missing.begin(), missing.end());
+}
+
 }  // namespace k3saga::core

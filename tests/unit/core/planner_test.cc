@@ -109,6 +109,11 @@ struct Refusal {
 
 // Each spoils one thing, and is refused for exactly that.
 const Refusal kRefusals[] = {
+    {"NothingToFetch", v1::DOWNLOAD_FAILED,
+     [](Site& site) {
+       site.request.release_missing = {
+           MakeReason(v1::DOWNLOAD_FAILED, kTo, "https://mirror: refused", "look there")};
+     }},
     {"ConfigurationThatBeginsToCount", v1::CONFIGURATION_WOULD_CHANGE,
      [](Site& site) {
        v1::Setting* setting = site.K3s("w1").add_settings();

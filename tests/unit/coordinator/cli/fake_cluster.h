@@ -142,6 +142,7 @@ class FakeCluster {
     std::lock_guard lock(mutex_);
     facts->set_name(node.name);
     facts->set_agent_version("0.1.0");
+    facts->set_architecture("amd64");
     const auto protocol = protocols_.find(node.name);
     facts->set_protocol(protocol == protocols_.end() ? kProtocol : protocol->second);
     facts->set_journal_id("journal-" + node.name);

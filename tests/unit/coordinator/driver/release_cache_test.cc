@@ -202,5 +202,73 @@ TEST_F(ReleaseCacheTest, BringsTheInstallerToo) {
   EXPECT_EQ(CodeOf(Bring()), v1::RELEASE_UNAVAILABLE);
 }
 
+class ReleaseLookTest : public ReleaseCacheTest {
+ protected:
+  std::vector<v1::Reason> Look() {
+    return ReleaseCache(dir_.path(), std::chrono::seconds(60)).Look(release_, {"amd64"}, "/etc/cluster.yaml");
+  }
+  // A port where nobody listens any more.
+  static std::string Nowhere() { return ReleaseServer().Url(); }
+};
+
+TEST_F(ReleaseLookTest, AsksForTheChecksumsAloneAndLeavesNothingHere) {
+  EXPECT_THAT(Look(), IsEmpty());
+  EXPECT_THAT(Asked(), ElementsAre("sha256sum-amd64.txt "));
+  EXPECT_THAT(*ListDirectory(dir_.path()), IsEmpty());
+}
+
+TEST_F(ReleaseLookTest, ARefusalNamesUrlAndFile) {
+  server_.Remove("sha256sum-amd64.txt");
+  std::vector<v1::Reason> missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_EQ(missing[0].code(), v1::RELEASE_UNAVAILABLE);
+  EXPECT_EQ(missing[0].subject(), kVersion);
+  EXPECT_THAT(missing[0].detail(), HasSubstr(server_.Url() + "/download/"));
+  EXPECT_THAT(missing[0].remedy(), HasSubstr("release.source in /etc/cluster.yaml"));
+
+  server_.Put("sha256sum-amd64.txt", Sha256Of("x") + "  another-file\n");
+  missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_THAT(missing[0].detail(), HasSubstr("does not name k3s"));
+
+  release_.mutable_sources(0)->set_location(Nowhere());
+  missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_TRUE(missing[0].code() == v1::DOWNLOAD_FAILED || missing[0].code() == v1::TIMED_OUT);
+  EXPECT_THAT(missing[0].remedy(), HasSubstr("does this machine reach it"));
+
+  release_.mutable_sources(0)->set_location("/nowhere");
+  missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_THAT(missing[0].detail(), HasSubstr("/nowhere/v1.32.0+k3s1: no such folder"));
+}
+
+TEST_F(ReleaseLookTest, WhatIsHereAlreadyOrElsewhereIsNotMissed) {
+  ASSERT_TRUE(Bring().ok());
+  server_.Remove("sha256sum-amd64.txt");
+  EXPECT_THAT(Look(), IsEmpty()) << "all of it was fetched before";
+  release_.set_images(true);
+  EXPECT_EQ(Look().size(), 1u) << "the images were not";
+  AddSource(v1::ReleaseSource::FOLDER, "/srv/k3s");
+  EXPECT_THAT(Look(), IsEmpty()) << "the nodes' own to ask";
+}
+
+TEST_F(ReleaseLookTest, TheInstallerIsLookedAtToo) {
+  server_.Put("install.sh", "#!/bin/sh\n");
+  v1::Installer& installer = *release_.mutable_installer();
+  installer.set_kind(v1::Installer::COORDINATOR);
+  installer.set_location(server_.Url() + "/download/x/install.sh");
+  EXPECT_THAT(Look(), IsEmpty());
+  installer.set_sha256(Sha256Of("another one"));
+  std::vector<v1::Reason> missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_EQ(missing[0].code(), v1::CHECKSUM_MISMATCH);
+  EXPECT_THAT(missing[0].remedy(), HasSubstr("release.installer in /etc/cluster.yaml"));
+  server_.Remove("install.sh");
+  missing = Look();
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_THAT(missing[0].detail(), HasSubstr("install.sh: HTTP status 404"));
+}
+
 }  // namespace
 }  // namespace k3saga::driver
