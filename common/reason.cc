@@ -39,9 +39,12 @@ std::string Describe(const v1::Reason& reason) {
 }
 
 absl::Status ReasonError(const v1::Reason& reason, absl::StatusCode code) {
-  absl::Status status(code, Describe(reason));
-  status.SetPayload(kPayloadUrl, absl::Cord(reason.SerializeAsString()));
-  return status;
+  return WithReason(absl::Status(code, Describe(reason)), reason);
+}
+
+absl::Status WithReason(absl::Status error, const v1::Reason& reason) {
+  error.SetPayload(kPayloadUrl, absl::Cord(reason.SerializeAsString()));
+  return error;
 }
 
 v1::Reason ReasonOf(const absl::Status& error, std::string_view subject) {

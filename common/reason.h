@@ -20,8 +20,11 @@ std::string Describe(const v1::Reason& reason);
 absl::Status ReasonError(const v1::Reason& reason,
                          absl::StatusCode code = absl::StatusCode::kFailedPrecondition);
 
-// The reason that ReasonError put in; for any other error LOCAL_FAILURE with its message (kDeadlineExceeded:
-// TIMED_OUT, kCancelled: CANCELLED, kResourceExhausted: DISK_FULL).
+// The same error, carrying a reason that came beside it.
+absl::Status WithReason(absl::Status error, const v1::Reason& reason);
+
+// The reason that ReasonError or WithReason put in; for any other error LOCAL_FAILURE with its message
+// (kDeadlineExceeded: TIMED_OUT, kCancelled: CANCELLED, kResourceExhausted: DISK_FULL).
 v1::Reason ReasonOf(const absl::Status& error, std::string_view subject = "");
 
 }  // namespace k3saga

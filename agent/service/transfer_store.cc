@@ -36,8 +36,8 @@ absl::Status TransferStore::Append(std::string_view sha256, uint64_t offset, std
   {
     const std::lock_guard lock(mutex_);
     const auto found = incoming_.find(sha256);
-    if (found == incoming_.end())
-      return absl::FailedPreconditionError("an upload that was not announced; begin again");
+    // This agent restarted since.
+    if (found == incoming_.end()) return absl::AbortedError("an upload that was not announced; begin again");
     if (offset + data.size() > found->second.announced) {
       return absl::OutOfRangeError(
           absl::StrCat("more than the ", found->second.announced, " bytes that were announced"));

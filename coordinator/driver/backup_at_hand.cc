@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/reason.h"
 #include "coordinator/driver/backup_copies.h"
 
 namespace k3saga::driver {
@@ -76,7 +77,7 @@ void BackupAtHand::Bring(const std::string& why) {
     if (status.ok()) {
       brought_ = true;
       Read();
-    } else if (absl::IsDeadlineExceeded(status)) {
+    } else if (absl::IsDeadlineExceeded(status) || ReasonOf(status).code() == v1::STALE_EPOCH) {
       Finish(status);
     } else {
       Finish(absl::DataLossError(

@@ -221,6 +221,7 @@ void Dispatcher::PushFirst(const v1::OperationIssued& issued, const v1::RunReque
     reason = ReasonOf(status, issued.asked_of());  // typed where this machine fetches the release
     if (reason.code() == v1::TIMED_OUT) reason.set_code(v1::DOWNLOAD_FAILED);
     if (reason.code() == v1::LOCAL_FAILURE) reason.set_code(v1::RELEASE_UNAVAILABLE);
+    if (reason.code() == v1::STALE_EPOCH) outcome.set_code(v1::Outcome::REFUSED);  // by its agent
     Settle(sequence, std::move(outcome), "");
   };
   operations_[sequence].push = file_push_->Push(std::move(job));
@@ -245,6 +246,12 @@ void Dispatcher::BackupFirst(const v1::OperationIssued& issued, const v1::RunReq
     }
     const bool unknown = absl::IsDeadlineExceeded(brought.status());
     v1::Outcome outcome;
+    if (v1::Reason refusal = ReasonOf(brought.status()); refusal.code() == v1::STALE_EPOCH) {
+      outcome.set_code(v1::Outcome::REFUSED);
+      *outcome.mutable_reason() = std::move(refusal);
+      Settle(issued.sequence(), std::move(outcome), "");
+      return;
+    }
     outcome.set_code(unknown ? v1::Outcome::UNKNOWN : v1::Outcome::FAILED);
     *outcome.mutable_reason() =
         MakeReason(unknown ? v1::TIMED_OUT : v1::BACKUP_UNUSABLE, issued.asked_of(),

@@ -9,6 +9,28 @@ namespace k3saga::driver {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+// A cut, an agent that restarts, a file that arrived damaged. Anything else is the agent's word, or trouble
+// with our own file: asking again will not help.
+bool MayPass(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 // One node's files, one after the other.
 class FilePush::Running final : public fleet::Call {
  public:
@@ -77,9 +99,7 @@ class FilePush::Running final : public fleet::Call {
       SendNext();
       return;
     }
-    // Our own file is the trouble, or the agent does not take it: asking again will not help.
-    if (absl::IsNotFound(status) || absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
-        absl::IsUnimplemented(status)) {
+    if (!MayPass(status)) {
       Finish(status);
       return;
     }

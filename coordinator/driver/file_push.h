@@ -20,7 +20,8 @@ namespace k3saga::driver {
 
 // Brings files to the agents, of a release or of a backup, over the channels that are there anyway, a few
 // nodes at a time: our network and processor are shared by all of them. What an agent has is not sent again;
-// what breaks goes on where it was. Loop's thread.
+// what breaks goes on where it was, until the job's deadline; what an agent refuses ends the job at once.
+// Loop's thread.
 class FilePush {
  public:
   static constexpr size_t kNodesAtATime = 8;

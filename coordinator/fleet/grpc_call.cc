@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "common/host/crash_point.h"
+#include "common/reason.h"
 
 namespace k3saga::fleet {
 namespace {
@@ -23,8 +24,12 @@ void WasAnswered() { kAnswerReceived.MaybeDie(); }
 
 absl::Status StatusOf(const grpc::Status& status, const std::string& node) {
   if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                      absl::StrCat("agent of ", node, ": ", status.error_message()));
+  const absl::Status error(static_cast<absl::StatusCode>(status.error_code()),
+                           absl::StrCat("agent of ", node, ": ", status.error_message()));
+  // Beside an error that had none an agent sends a reason without a subject: it says no more than the error.
+  v1::Reason reason;
+  const bool typed = reason.ParseFromString(status.error_details()) && !reason.subject().empty();
+  return typed ? WithReason(error, reason) : error;
 }
 
 void CallRegistry::Add(const std::shared_ptr<GrpcCall>& call) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/host/files.h"
+#include "common/reason.h"
 #include "tests/unit/common/temp_dir.h"
 #include "tests/unit/coordinator/fleet/fake_fleet.h"
 #include "tests/unit/coordinator/manual_loop.h"
@@ -152,6 +153,43 @@ TEST_F(FilePushTest, GoesOnAfterABreakAndGivesUpOnlyAtItsDeadline) {
   ASSERT_TRUE(answer.status.has_value());
   EXPECT_EQ(answer.status->code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(answer.status->message()), HasSubstr("reset"));
+}
+
+TEST_F(FilePushTest, ARefusalIsFinalAtOnce) {
+  const absl::Status refusals[] = {
+      WithReason(absl::FailedPreconditionError("agent of w1: stale"),
+                 MakeReason(v1::STALE_EPOCH, "r1", "stale")),
+      absl::PermissionDeniedError("agent of w1: another cluster"),
+      absl::ResourceExhaustedError("agent of w1: no room"),
+      absl::InvalidArgumentError("agent of w1: no plain file name"),
+  };
+  for (const absl::Status& refusal : refusals) {
+    Answer answer;
+    fleet::CallHandle call = Push("w1", "amd64", answer);
+    const size_t before = fleet_.uploads.size();
+    ASSERT_TRUE(AwaitUploads(before + 1));
+    Finish(before, refusal);
+    ASSERT_TRUE(answer.status.has_value()) << refusal;
+    EXPECT_EQ(*answer.status, refusal) << "with its reason";
+    EXPECT_EQ(fleet_.uploads.size(), before + 1);
+  }
+}
+
+TEST_F(FilePushTest, WhatMayPassIsAskedAgain) {
+  const absl::Status breaks[] = {
+      absl::UnavailableError("reset"),   absl::AbortedError("not announced"),
+      absl::DataLossError("damaged"),    absl::OutOfRangeError("a hole"),
+      absl::InternalError("RST_STREAM"), absl::CancelledError("shutting down"),
+  };
+  Answer answer;
+  fleet::CallHandle call = Push("w1", "amd64", answer);
+  int tries = 0;
+  for (const absl::Status& broken : breaks) {
+    ASSERT_TRUE(AwaitUploads(static_cast<size_t>(tries) + 1));
+    Finish(static_cast<size_t>(tries), broken);
+    loop_.Pass(RetryDelay(tries++, 0));
+    EXPECT_FALSE(answer.status.has_value()) << broken;
+  }
 }
 
 TEST_F(FilePushTest, SendsToAFewNodesAtATime) {

@@ -1,6 +1,7 @@
 // A release that this machine fetches for its nodes, through a whole driver.
 #include <algorithm>
 
+#include "common/reason.h"
 #include "tests/support/release_server.h"
 #include "tests/unit/common/temp_dir.h"
 #include "tests/unit/coordinator/driver/driver_fixture.h"
@@ -63,6 +64,20 @@ TEST_F(ReleasePushTest, OneDownloadServesEveryNode) {
     EXPECT_EQ(name.find("arm64") != std::string::npos, upload.node == "w4") << upload.node << " " << name;
   }
   EXPECT_NE(std::find(progress_.begin(), progress_.end(), "w1 1 fetch"), progress_.end());
+}
+
+TEST_F(ReleasePushTest, AStaleClaimIsARefusalAndNoMissingRelease) {
+  ASSERT_TRUE(StageAll().ok());
+  ASSERT_TRUE(loop_.RunUntil([&] { return !fleet_.uploads.empty(); }));
+  const auto done = fleet_.uploads[0].callback;
+  const std::string node = fleet_.uploads[0].node;
+  done(WithReason(absl::FailedPreconditionError(absl::StrCat("agent of ", node, ": stale")),
+                  MakeReason(v1::STALE_EPOCH, kRollout, "lower than the current epoch")));
+  const auto settled = [&] { return driver_->state().open_operations.size() < 4; };
+  ASSERT_TRUE(loop_.RunUntil(settled));
+  const v1::Outcome& outcome = driver_->events().back().settled().outcome();
+  EXPECT_EQ(outcome.code(), v1::Outcome::REFUSED);
+  EXPECT_EQ(outcome.reason().code(), v1::STALE_EPOCH);
 }
 
 TEST_F(ReleasePushTest, NothingIsPushedOfWhatDoesNotMatchItsChecksum) {

@@ -85,6 +85,7 @@ class FakeAgent final : public v1::Agent::Service {
   grpc::Status run_status = grpc::Status::OK;
   std::string backup;            // what Download gives
   size_t cut_uploads_after = 0;  // bytes; 0: never
+  grpc::Status upload_status = grpc::Status::OK;
 
   std::map<std::string, std::string> uploads;  // by sha256
   std::vector<v1::UploadChunk> heads;          // first chunks seen
@@ -134,6 +135,7 @@ class FakeAgent final : public v1::Agent::Service {
 
   grpc::Status Upload(grpc::ServerContext*, grpc::ServerReader<v1::UploadChunk>* reader,
                       v1::UploadReply* reply) override {
+    if (!upload_status.ok()) return upload_status;
     v1::UploadChunk chunk;
     std::string sha256;
     size_t received = 0;

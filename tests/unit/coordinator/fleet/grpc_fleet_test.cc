@@ -2,6 +2,7 @@
 #include "coordinator/fleet/grpc_fleet.h"
 
 #include "common/host/event_loop.h"
+#include "common/reason.h"
 #include "tests/unit/common/temp_dir.h"
 #include "tests/unit/coordinator/fleet/fake_agent.h"
 #include "tests/unit/coordinator/run_until.h"
@@ -238,6 +239,22 @@ TEST_F(GrpcFleetUploadTest, GoesOnWhereItWasCut) {
   ASSERT_EQ(s1.heads.size(), 3u);
   EXPECT_EQ(s1.heads[0].offset(), 0u);
   EXPECT_GT(s1.heads[1].offset(), 0u);
+}
+
+TEST_F(GrpcFleetUploadTest, ARefusalKeepsItsReason) {
+  FakeAgent s1(identities_, "s1");
+  const v1::Reason stale = MakeReason(v1::STALE_EPOCH, "r1", "lower than the current epoch");
+  s1.upload_status =
+      grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, Describe(stale), stale.SerializeAsString());
+  auto fleet = MakeFleet({{"s1", s1.target()}});
+  const absl::Status refused = Upload(*fleet).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("agent of s1: r1: lower"));
+  EXPECT_EQ(ReasonOf(refused, "s1").code(), v1::STALE_EPOCH);
+  // An error without one: what is shown names the agent.
+  s1.upload_status = grpc::Status(grpc::StatusCode::INTERNAL, "odd",
+                                  MakeReason(v1::LOCAL_FAILURE, "", "odd").SerializeAsString());
+  EXPECT_EQ(ReasonOf(Upload(*fleet).status(), "s1").detail(), "agent of s1: odd");
 }
 
 TEST_F(GrpcFleetUploadTest, AFileThatIsGoneOrShorterIsAnError) {
