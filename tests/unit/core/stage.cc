@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/reason.h"
 #include "coordinator/core/way.h"
@@ -157,6 +158,18 @@ bool Stage::EverHeld(v1::ReasonCode code) const {
   return std::any_of(log_.begin(), log_.end(), [code](const v1::Event& event) {
     return event.has_held() && event.held().reasons_size() > 0 && event.held().reasons(0).code() == code;
   });
+}
+
+Stage::Script Fails(Verb verb, std::string node, v1::Outcome outcome) {
+  return [verb, node = std::move(node),
+          outcome = std::move(outcome)](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+    if (issued.spec().verb_case() == verb && issued.node() == node) return outcome;
+    return Succeeded(issued);
+  };
+}
+
+v1::NodeFinished::Result ResultOf(const Stage& stage, const char* node) {
+  return stage.state().Find(node)->result;
 }
 
 }  // namespace k3saga::core

@@ -52,4 +52,12 @@ class Stage {
   std::vector<v1::Event> log_;
 };
 
+// Answers one verb about one node with `outcome`, everything else with success.
+Stage::Script Fails(Verb verb, std::string node, v1::Outcome outcome);
+
+v1::NodeFinished::Result ResultOf(const Stage& stage, const char* node);
+
+// What touches k3s, for Stage::Issued.
+inline const std::vector<std::string> kTouches = {"install", "put_back"};
+
 }  // namespace k3saga::core
