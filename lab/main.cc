@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
   // A peer that goes away is an error to handle. What the lab starts inherits this, as it does from systemd.
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{"A k3s cluster on one machine: simulated k3s over real etcd, faults on demand"};
-  app.set_version_flag("--version", K3SAGA_VERSION);
+  app.set_version_flag("--version", std::string("k3saga-lab ") + K3SAGA_VERSION);
   app.require_subcommand(1);
   std::function<int()> action;
   AddUp(app, action);

@@ -207,7 +207,7 @@ bool ParseOptions(int argc, const char* const* argv, Options* options, ExitCode*
       "a "
       "way back when something fails.",
       "k3saga");
-  app.set_version_flag("--version", K3SAGA_VERSION);
+  app.set_version_flag("--version", std::string("k3saga ") + K3SAGA_VERSION);
   app.add_flag_callback(
          "--list-crash-points",
          [] {

@@ -79,6 +79,13 @@ class Programs : public ::testing::TestWithParam<Documented> {
   std::vector<Entry> entries_;
 };
 
+TEST_P(Programs, SayTheirNameAndVersion) {
+  const auto said = k3saga::Run(
+      {.argv = {Program(), "--version"}, .environment = {}, .deadline = std::chrono::seconds(60)});
+  ASSERT_TRUE(said.ok()) << said.status();
+  EXPECT_EQ(said->out, GetParam().name + " " + K3SAGA_VERSION + "\n");
+}
+
 TEST_P(Programs, TheManPageHasEveryCommandAndOption) {
   for (const auto& [command, help] : help_) {
     SCOPED_TRACE(command);
