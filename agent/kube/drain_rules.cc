@@ -5,7 +5,7 @@
 namespace k3saga::kube {
 
 PodFate FateOf(const Pod& pod, const v1::DrainPolicy& policy) {
-  if (pod.mirror) {
+  if (pod.mirror || pod.ended) {
     return PodFate::kStays;
   }
   if (pod.Finished()) {

@@ -10,7 +10,7 @@ namespace k3saga::kube {
 // What a drain does with one pod: the meaning of `kubectl drain --ignore-daemonsets`. Pure.
 enum class PodFate {
   kEvict,
-  kStays,      // mirror and DaemonSet pods: evicting them is pointless
+  kStays,      // mirror and DaemonSet pods: evicting them is pointless; and what has ended (Pod::ended)
   kUnmanaged,  // nothing would bring it back, and the policy does not allow to lose it
   kEmptyDir,   // its data would be lost, and the policy does not allow that
 };

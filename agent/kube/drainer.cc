@@ -17,9 +17,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBetweenLooks{1000};
+constexpr milliseconds kBetweenLooks{500};
 constexpr milliseconds kFirstPause{100};
-constexpr milliseconds kRetryEviction{1000};  // where the server does not say when
+constexpr milliseconds kRetryEviction{500};  // where the server does not say when
 constexpr milliseconds kLongestRetry{30'000};
 constexpr milliseconds kOneCall{5000};
 constexpr milliseconds kUsualTimeout{300'000};  // where the policy says none
@@ -208,7 +208,6 @@ absl::Status Drainer::Evict(Tracked& tracked) {
   tracked.next_attempt = now + kRetryEviction;
   if (!answer.ok()) {
     tracked.held_by = "the API does not answer";
-    tracked.next_attempt = now + kBetweenLooks;
     return IsTransient(answer.status()) ? absl::OkStatus() : answer.status();
   }
   if (answer->ok() || answer->status == 404) {
@@ -220,7 +219,7 @@ absl::Status Drainer::Evict(Tracked& tracked) {
     tracked.held_by = HeldBy(*answer);
     if (answer->retry_after) {
       tracked.next_attempt =
-          now + std::clamp<milliseconds>(*answer->retry_after, kBetweenLooks, kLongestRetry);
+          now + std::clamp<milliseconds>(*answer->retry_after, kRetryEviction, kLongestRetry);
     }
     return absl::OkStatus();
   }

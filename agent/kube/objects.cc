@@ -61,6 +61,29 @@ bool ConditionIsTrue(const Json& node, const char* type) {
   return TextAt(ConditionOf(node, type), {"status"}) == "True";
 }
 
+// Each of the pod's containers has a status, and each that has one has ended.
+bool ContainersEnded(const Json& pod) {
+  const Json::array_t& statuses = ListAt(pod, {"status", "containerStatuses"});
+  const Json::array_t& before = ListAt(pod, {"status", "initContainerStatuses"});
+  const auto ended = [](const Json& status) { return At(status, {"state", "terminated"}).is_object(); };
+  return !statuses.empty() && statuses.size() == ListAt(pod, {"spec", "containers"}).size() &&
+         std::all_of(statuses.begin(), statuses.end(), ended) &&
+         std::none_of(before.begin(), before.end(), [](const Json& status) {
+           return At(status, {"state", "running"}).is_object();
+         });
+}
+
+// Volumes that are made on the node and vanish there; all others may have to be detached from it.
+bool VolumesAreLocal(const Json& pod) {
+  static constexpr const char* kLocal[] = {"configMap", "secret",   "downwardAPI",
+                                           "projected", "emptyDir", "hostPath"};
+  const Json::array_t& volumes = ListAt(pod, {"spec", "volumes"});
+  return std::all_of(volumes.begin(), volumes.end(), [](const Json& volume) {
+    return std::any_of(std::begin(kLocal), std::end(kLocal),
+                       [&](const char* kind) { return At(volume, {kind}).is_object(); });
+  });
+}
+
 }  // namespace
 
 Pod PodOf(const Json& object) {
@@ -72,6 +95,7 @@ Pod PodOf(const Json& object) {
           .phase = TextAt(object, {"status", "phase"}),
           .mirror = At(object, {"metadata", "annotations", "kubernetes.io/config.mirror"}).is_string(),
           .terminating = !TextAt(object, {"metadata", "deletionTimestamp"}).empty(),
+          .ended = false,
           .empty_dir = false,
           .controller_kind = {},
           .controller_uid = {}};
@@ -84,6 +108,8 @@ Pod PodOf(const Json& object) {
       pod.controller_uid = TextAt(owner, {"uid"});
     }
   }
+  pod.ended = pod.terminating && pod.controller_kind == "ReplicaSet" && ContainersEnded(object) &&
+              VolumesAreLocal(object);
   return pod;
 }
 

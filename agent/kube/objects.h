@@ -22,6 +22,7 @@ struct Pod {
   std::string phase;            // "Pending", "Running", "Succeeded", "Failed"
   bool mirror = false;          // the API's shadow of a static pod: nobody can evict it
   bool terminating = false;     // on its way out
+  bool ended = false;           // nothing of it is left that anybody waits for; see PodOf
   bool empty_dir = false;       // has data that dies with it
   std::string controller_kind;  // "ReplicaSet", "DaemonSet", ...; "" when nothing would bring it back
   std::string controller_uid;
@@ -29,6 +30,9 @@ struct Pod {
   std::string FullName() const { return name_space + "/" + name; }
   bool Finished() const { return phase == "Succeeded" || phase == "Failed"; }
 };
+// `ended` is for kubelets older than 1.22, which remove a deleted pod's object up to 10 s after its last
+// container ended (their status manager's tick). True only if nothing waits for that: it is deleted, every
+// container has ended, no volume is to be detached, and a ReplicaSet has replaced it under another name.
 Pod PodOf(const Json& object);
 
 // A label selector as in metav1.LabelSelector.

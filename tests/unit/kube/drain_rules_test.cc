@@ -24,6 +24,12 @@ constexpr char kEmptyDir[] = R"({"spec": {"volumes": [{"name": "cache", "emptyDi
 constexpr char kDaemon[] =
     R"({"metadata": {"ownerReferences": [{"kind": "DaemonSet", "uid": "d1", "controller": true}]}})";
 
+// A kubelet before 1.22 leaves the object for up to 10 s after this.
+constexpr char kEnded[] = R"({
+  "metadata": {"deletionTimestamp": "2026-11-23T02:35:51Z"},
+  "spec": {"containers": [{"name": "web"}], "volumes": [{"secret": {}}, {"projected": {}}]},
+  "status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 137}}}]}})";
+
 const Case kCases[] = {
     {"a plain managed pod", "{}", false, false, PodFate::kEvict},
     {"a static pod's mirror", R"({"metadata": {"annotations": {"kubernetes.io/config.mirror": "abc"}}})",
@@ -57,6 +63,26 @@ const Case kCases[] = {
      false, false, PodFate::kStays},
     {"a pod that waits for a node's resources", R"({"status": {"phase": "Pending"}})", false, false,
      PodFate::kEvict},
+    {"a deleted pod whose containers have ended", kEnded, false, false, PodFate::kStays},
+};
+
+// What makes the pod of kEnded one that is still waited for.
+const Case kNotEnded[] = {
+    {"not deleted", R"({"metadata": {"deletionTimestamp": null}})", false, false, PodFate::kEvict},
+    {"a container still runs",
+     R"({"spec": {"containers": [{}, {}]},
+         "status": {"containerStatuses": [{"state": {"terminated": {}}}, {"state": {"running": {}}}]}})",
+     false, false, PodFate::kEvict},
+    {"a container says nothing", R"({"spec": {"containers": [{}, {}]}})", false, false, PodFate::kEvict},
+    {"no container says anything", R"({"status": {"containerStatuses": null}})", false, false,
+     PodFate::kEvict},
+    {"an init container runs", R"({"status": {"initContainerStatuses": [{"state": {"running": {}}}]}})",
+     false, false, PodFate::kEvict},
+    {"a volume is to be detached", R"({"spec": {"volumes": [{"persistentVolumeClaim": {}}]}})", false, false,
+     PodFate::kEvict},
+    {"a StatefulSet's next pod waits for the name",
+     R"({"metadata": {"ownerReferences": [{"kind": "StatefulSet", "uid": "s1", "controller": true}]}})",
+     false, false, PodFate::kEvict},
 };
 
 TEST(DrainRules, MeanWhatKubectlDrainMeans) {
@@ -67,6 +93,15 @@ TEST(DrainRules, MeanWhatKubectlDrainMeans) {
     policy.set_delete_empty_dir_data(c.delete_empty_dir_data);
     policy.set_force_unmanaged(c.force_unmanaged);
     EXPECT_EQ(FateOf(PodOf(object), policy), c.expected) << c.name;
+  }
+}
+
+TEST(DrainRules, WaitForADeletedPodUntilNothingOfItMatters) {
+  for (const Case& c : kNotEnded) {
+    Json object = Json::parse(kPod);
+    object.merge_patch(Json::parse(kEnded));
+    object.merge_patch(Json::parse(c.pod));
+    EXPECT_EQ(FateOf(PodOf(object), v1::DrainPolicy()), c.expected) << c.name;
   }
 }
 
