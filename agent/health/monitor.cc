@@ -122,6 +122,11 @@ v1::ServerProof ReadinessMonitor::Prove(bool with_nodes, milliseconds timeout) {
   if (parts_.local->Role().runs_etcd) {
     AddEtcd(parts_.etcd->View(Share(timeout)), proof);
   }
+  if (proof.ready() && parts_.local->Role().runs_apiserver) {
+    const auto leads =
+        parts_.kube->LeadershipOf(kube::HostOfLeaders(), {.timeout = Share(timeout), .stop = {}});
+    proof.set_leads_control_loops(leads.ok() && kube::LeadsControllers(*leads));
+  }
   if (with_nodes) {
     const auto nodes = parts_.kube->Nodes({.timeout = Share(timeout), .stop = {}});
     if (nodes.ok()) {

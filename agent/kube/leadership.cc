@@ -2,6 +2,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 
@@ -57,6 +58,17 @@ absl::Status GiveUp(const Leadership::Held& held, Api& api, milliseconds timeout
 }
 
 }  // namespace
+
+bool LeadsControllers(const Leadership& leadership) {
+  return std::any_of(leadership.held.begin(), leadership.held.end(),
+                     [](const Leadership::Held& held) { return held.lease == kInsideK3s[0]; });
+}
+
+std::string HostOfLeaders() {
+  utsname machine{};
+  uname(&machine);
+  return machine.nodename;
+}
 
 absl::StatusOr<Leadership> ReadLeadership(Api& api, std::string_view host, const Patience& patience) {
   Leadership leadership;

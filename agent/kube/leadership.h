@@ -23,6 +23,12 @@ struct Leadership {
   std::vector<std::string> servers;  // every API server of the cluster, "https://10.0.0.2:6443"; this one too
 };
 
+// The controller manager is among it: whoever replaces pods and frees budgets.
+bool LeadsControllers(const Leadership& leadership);
+
+// The name under which a k3s process of this machine leads: what the kernel says, as Kubernetes asks it.
+std::string HostOfLeaders();
+
 // What the k3s process of `host` leads now.
 absl::StatusOr<Leadership> ReadLeadership(Api& api, std::string_view host, const Patience& patience);
 

@@ -3,7 +3,6 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
-#include <sys/utsname.h>
 
 #include "common/host/log.h"
 #include "common/reason.h"
@@ -18,6 +17,11 @@ namespace {
 constexpr std::chrono::milliseconds kBetweenLooks{100};
 constexpr std::chrono::milliseconds kLongestLook{2'000};
 constexpr std::chrono::milliseconds kLongestGiveBack{4'000};
+// k3s starts its control loops at most a second after its API is ready, and each server asks for a free Lease
+// every 2 to 4.4 s: given back in the moment of readiness, it is the restarted server that finds it.
+constexpr std::chrono::milliseconds kUntilReady{50};
+constexpr std::chrono::milliseconds kQuickLook{500};
+constexpr std::chrono::milliseconds kOwnChance{8'000};  // then whoever is there
 
 }  // namespace
 
@@ -25,16 +29,24 @@ constexpr std::chrono::milliseconds kLongestGiveBack{4'000};
 // Node is one of its own in the cluster.
 kube::Leadership K3sProcess::Leads() {
   const node::Installation installation = parts_.ReadK3s();
-  utsname machine{};
-  uname(&machine);
-  const std::string host = machine.nodename;
+  const std::string host = kube::HostOfLeaders();
   if (!installation.runs_apiserver || installation.node_name != absl::AsciiStrToLower(host)) return {};
   auto leadership = parts_.kube->LeadershipOf(host, {kLongestLook, {}});
   return leadership.ok() ? *std::move(leadership) : kube::Leadership();
 }
 
-void K3sProcess::GiveBack(const kube::Leadership& leadership) {
+void K3sProcess::GiveBackInTime(kube::Leadership leadership) {
   if (leadership.held.empty()) return;
+  giving_back_ = std::jthread([this, leadership = std::move(leadership)](const std::stop_token& stop) {
+    const std::chrono::milliseconds end = parts_.clock.Steady() + kOwnChance;
+    while (!parts_.kube->Ready(kQuickLook).ok() && parts_.clock.Steady() < end) {
+      if (!parts_.pauser.Pause(kUntilReady, stop)) break;
+    }
+    GiveBack(leadership);
+  });
+}
+
+void K3sProcess::GiveBack(const kube::Leadership& leadership) {
   const absl::Status given = parts_.kube->GiveBackLeadership(leadership, {kLongestGiveBack, {}});
   const std::string loops =
       absl::StrJoin(leadership.held, ", ",
@@ -77,7 +89,7 @@ absl::Status K3sProcess::Replace(const std::string& unit, const std::string& bin
   for (;;) {
     const auto process = Main();
     if (now == kNone || (process.ok() && *process != now)) {
-      GiveBack(leadership);
+      GiveBackInTime(leadership);
       return absl::OkStatus();
     }
     if (!context.Wait(kBetweenLooks)) return TimedOut(unit, "the old process did not end");

@@ -261,6 +261,7 @@ v1::ServerProof Agent::Probe(bool with_nodes) const {
     }
     if (machine.alarm) proof.add_alarms("NOSPACE");
   }
+  proof.set_leads_control_loops(proof.ready() && cluster.loops() == node_);
   if (with_nodes) ShowNodes(*proof.mutable_nodes());
   return proof;
 }

@@ -27,6 +27,7 @@ Cluster::Cluster(const Scenario& scenario, Schedule& schedule, Random& random, F
   }
   budget_free_at_.resize(1 + (machines.size() - static_cast<size_t>(servers)) / 3);
   leader_ = etcd_ ? static_cast<int>(random.Below(static_cast<uint32_t>(servers))) : -1;
+  loops_ = static_cast<int>(random.Below(static_cast<uint32_t>(servers)));
 }
 
 bool Cluster::Evict(int node) {
@@ -83,6 +84,7 @@ void Cluster::Refresh() {
     if (!ready) continue;
     machine.object_ready_at = now + random_.Between(0, 10'000);  // the kubelet's status period
     if (machine.server && machine.running == Release::kNew) BeginCrashes();
+    if (machine.server && loops_ < 0) schedule_.After(random_.Between(0, 4'000), [this] { TakeLoops(); });
   }
 }
 
@@ -107,6 +109,15 @@ void Cluster::Elect() {
   Refresh();
 }
 
+// The Lease is given back or runs out; then any server may be the one that asks first.
+void Cluster::TakeLoops() {
+  const auto first = random_.Below(static_cast<uint32_t>(servers));
+  for (int i = 0; i < servers && loops_ < 0; ++i) {
+    const int candidate = (static_cast<int>(first) + i) % servers;
+    if (at(candidate).ready) loops_ = candidate;
+  }
+}
+
 void Cluster::MoveLeader(int to) { leader_ = to; }
 
 void Cluster::Reset(int node) {
@@ -121,6 +132,10 @@ void Cluster::Stop(int node) {
   machine.up = false;
   machine.down_since = schedule_.now();
   if (etcd_ && leader_ == node) LoseLeader();
+  if (loops_ == node) {
+    loops_ = -1;
+    schedule_.After(random_.Between(2'000, 19'000), [this] { TakeLoops(); });
+  }
   Refresh();
 }
 

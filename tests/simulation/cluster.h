@@ -73,6 +73,7 @@ class Cluster {
 
   bool etcd() const { return etcd_; }
   int leader() const { return leader_; }  // -1: none, as without etcd
+  int loops() const { return loops_; }    // which server leads the control loops; -1: nobody just now
   bool EtcdUp(int node) const;
   bool Member(int node) const { return at(node).server && at(node).data == generation; }
   int Members() const;
@@ -93,6 +94,7 @@ class Cluster {
   void RefreshAt(int64_t when);
   void LoseLeader();
   void Elect();
+  void TakeLoops();
   void BeginCrashes();
   void CrashAnOldServer();
 
@@ -103,6 +105,7 @@ class Cluster {
   const bool etcd_;
   std::vector<int64_t> budget_free_at_;  // by application; one pod of each may be away
   int leader_ = 0;
+  int loops_ = 0;
   bool electing_ = false;
   bool crashing_ = false;
   int64_t api_away_until_ = 0;  // after a leader was lost without a move

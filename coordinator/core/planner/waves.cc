@@ -71,14 +71,14 @@ Wave RemedyWave(const v1::Plan& plan) {
 }
 
 Wave ServerWave(const v1::Plan& plan) {
-  return MakeWave(
-      plan, "Upgrade the servers",
-      absl::StrCat("one at a time, etcd's leader last, each once all servers have been ready for ",
-                   plan.policies().servers().settle_seconds(), " s"),
-      [&](const v1::PlannedNode& node) -> std::vector<std::string> {
-        if (!Server(node) || node.at_target()) return {};
-        return WayThrough(plan, node);
-      });
+  return MakeWave(plan, "Upgrade the servers",
+                  absl::StrCat("one at a time, whoever leads the control loops first and etcd's leader last, "
+                               "each once all servers have been ready for ",
+                               plan.policies().servers().settle_seconds(), " s"),
+                  [&](const v1::PlannedNode& node) -> std::vector<std::string> {
+                    if (!Server(node) || node.at_target()) return {};
+                    return WayThrough(plan, node);
+                  });
 }
 
 Wave WorkerWave(const v1::Plan& plan) {

@@ -11,14 +11,20 @@
 namespace k3saga::core {
 namespace {
 
-// Of two that could be next: as planned, with etcd's leader last; on the way back the one that was moved
-// last.
+// What leads is disturbed once: whoever leads the control loops goes first, because they stay with it
+// (agent/kube/leadership.h) and so will not be led by a server that is still to be stopped; etcd's leader
+// goes last, because by then an upgraded member can take over.
+int TurnOf(const State& state, const NodeState& server) {
+  const v1::ServerProof* proof = ProofOf(state, server);
+  if (proof != nullptr && proof->leads_control_loops()) return 0;
+  const bool leads_etcd = server.plan->member_id() != 0 && server.plan->member_id() == Leader(state);
+  return leads_etcd ? 2 : 1;
+}
+
+// Of two that could be next: by their turn, then as planned; on the way back the one that was moved last.
 bool GoesBefore(const State& state, const NodeState& a, const NodeState& b) {
   if (IsWayBack(state.plan())) return a.plan->moved_as() > b.plan->moved_as();
-  const auto leads = [&](const NodeState& server) {
-    return server.plan->member_id() != 0 && server.plan->member_id() == Leader(state);
-  };
-  return leads(b) && !leads(a);
+  return TurnOf(state, a) < TurnOf(state, b);
 }
 
 // Which one is taken now: one that may be half-way, the one that was begun, the one that crashes until it is
