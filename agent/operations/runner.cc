@@ -66,6 +66,8 @@ void OperationRun::RunEffect() {
     effect_cancellable_ = Cancellable(record_);
     if (stopping_ || (cancel_ && effect_cancellable_)) return;
   }
+  LogInfo(absl::StrCat(std::string(VerbName(record_.verb)), " ", OperationName(record_.id), ": ",
+                       std::string(PhaseName(record_.phase))));
   Report("", 0);
   before_effect.MaybeDie();
   EffectResult result = parts_.effects->Perform(record_.phase, record_, *this);
