@@ -3,6 +3,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,14 @@ class Distribution {
 
   // Puts a staged archive of images where it is loaded from, instead of the older ones. Durable, idempotent.
   virtual absl::Status PlaceImages(const std::string& staged, const Installation& installation) const = 0;
+
+  // Does beside a running node what the first start of a staged binary would do while the node is away. For
+  // speed alone: an error says that this binary cannot start here, and anything else is left to its start.
+  // Nothing that runs is touched; idempotent, and nothing where a distribution does not pack itself.
+  virtual absl::Status Unpack(const std::string& /*staged*/, const Installation& /*installation*/,
+                              std::chrono::milliseconds /*deadline*/) const {
+    return absl::OkStatus();
+  }
 
   // How the installer has to be called so that it writes again what it once wrote and starts nothing. Pure
   // but for looking at what exists. CONFIGURATION_WOULD_CHANGE when no call can express this node.

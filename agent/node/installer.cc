@@ -29,10 +29,12 @@ std::string InstallerCall::Describe() const {
 
 absl::Status PlaceBinary(const std::string& staged, const std::string& target) {
   kBeforePlace.MaybeDie();
-  auto same = Sha256OfFile(target);
-  K3SAGA_ASSIGN_OR_RETURN(const std::string wanted, Sha256OfFile(staged));
-  if (same.ok() && *same == wanted && IsExecutableFile(target)) return absl::OkStatus();
   K3SAGA_ASSIGN_OR_RETURN(const uint64_t size, FileSize(staged));
+  if (const auto there = FileSize(target); there.ok() && *there == size && IsExecutableFile(target)) {
+    K3SAGA_ASSIGN_OR_RETURN(const std::string wanted, Sha256OfFile(staged));
+    const auto same = Sha256OfFile(target);
+    if (same.ok() && *same == wanted) return absl::OkStatus();
+  }
   K3SAGA_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes(DirName(target)));
   if (free < size) {
     return ReasonError(
@@ -40,7 +42,7 @@ absl::Status PlaceBinary(const std::string& staged, const std::string& target) {
                    absl::StrCat("the binary needs ", size >> 20, " MiB, ", free >> 20, " MiB are free")),
         absl::StatusCode::kResourceExhausted);
   }
-  K3SAGA_RETURN_IF_ERROR(ReplaceFileDurably(staged, target, 0755));
+  K3SAGA_RETURN_IF_ERROR(ReplaceFileDurably(staged, target, 0755, Sharing::kAllowed));
   kAfterPlace.MaybeDie();
   return absl::OkStatus();
 }

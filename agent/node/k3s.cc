@@ -3,6 +3,7 @@
 #include "agent/node/images.h"
 #include "agent/node/k3s_installer.h"
 #include "agent/node/k3s_reader.h"
+#include "agent/node/unpack.h"
 #include "common/host/files.h"
 
 namespace k3saga::node {
@@ -43,6 +44,11 @@ class K3sDistribution final : public Distribution {
 
   absl::Status PlaceImages(const std::string& staged, const Installation& installation) const override {
     return node::PlaceImages(staged, installation.data_dir);
+  }
+
+  absl::Status Unpack(const std::string& staged, const Installation& installation,
+                      std::chrono::milliseconds deadline) const override {
+    return UnpackK3s(staged, installation.data_dir, deadline);
   }
 
   absl::StatusOr<InstallerCall> PlanInstaller(const Installation& installation,

@@ -40,6 +40,17 @@ absl::Status NotKept(std::string_view rollout, std::string_view detail) {
   return ReasonError(MakeReason(v1::NOT_KEPT, rollout, detail), absl::StatusCode::kNotFound);
 }
 
+absl::Status CheckCopy(const KeptFile& file, std::string_view rollout, const std::string& folder) {
+  if (file.kept_as.empty()) return absl::OkStatus();
+  const auto sha = Sha256OfFile(JoinPath(folder, file.kept_as));
+  if (sha.ok() && *sha == file.sha256) return absl::OkStatus();
+  return NotKept(rollout, absl::StrCat("the kept copy of ", file.path, " is damaged or gone"));
+}
+
+bool IsConfiguration(const KeptFile& file, const KeptManifest& manifest) {
+  return file.path == manifest.unit_file || file.path == manifest.environment_file;
+}
+
 // Names that come from a rollout's id become folders.
 absl::Status CheckName(std::string_view name) {
   const bool plain =
@@ -115,7 +126,8 @@ absl::StatusOr<KeptManifest> FromJson(const std::string& text, const std::string
 }
 
 // Copies one path into the folder, or notes that it is a link or not there.
-absl::StatusOr<KeptFile> KeepOne(const std::string& path, const std::string& folder, size_t number) {
+absl::StatusOr<KeptFile> KeepOne(const std::string& path, const std::string& folder, size_t number,
+                                 Sharing sharing) {
   KeptFile kept;
   kept.path = path;
   if (IsSymlink(path)) {
@@ -129,7 +141,7 @@ absl::StatusOr<KeptFile> KeepOne(const std::string& path, const std::string& fol
   }
   kept.kept_as = absl::StrCat(number, "-", BaseName(path));
   const std::string copy = JoinPath(folder, kept.kept_as);
-  K3SAGA_RETURN_IF_ERROR(CopyFileDurably(path, copy));
+  K3SAGA_RETURN_IF_ERROR(CopyFileDurably(path, copy, sharing));
   K3SAGA_ASSIGN_OR_RETURN(kept.sha256, Sha256OfFile(copy));
   return kept;
 }
@@ -152,14 +164,8 @@ absl::Status PutBack(const KeptFile& file, const std::string& folder) {
   switch (file.kind) {
     case KeptFile::Kind::kAbsent:
       return RemoveFileDurably(file.path);
-    case KeptFile::Kind::kSymlink: {
-      const std::string temporary = absl::StrCat(file.path, ".k3saga-new");
-      unlink(temporary.c_str());
-      if (symlink(file.target.c_str(), temporary.c_str()) != 0) {
-        return absl::InternalError(absl::StrCat("cannot create the link ", temporary));
-      }
-      return RenameDurably(temporary, file.path);
-    }
+    case KeptFile::Kind::kSymlink:
+      return WriteLinkDurably(file.path, file.target);
     case KeptFile::Kind::kFile:
       break;
   }
@@ -211,7 +217,9 @@ absl::StatusOr<KeptManifest> KeptFiles::Keep(std::string_view rollout, const Ins
                        absl::StatusCode::kResourceExhausted);
   }
   for (size_t i = 0; i < paths.size(); ++i) {
-    K3SAGA_ASSIGN_OR_RETURN(KeptFile kept, KeepOne(paths[i], folder, i));
+    // The binary is about to be replaced by another file (PlaceBinary); an installer writes into the rest.
+    const Sharing sharing = paths[i] == installation.binary ? Sharing::kAllowed : Sharing::kNever;
+    K3SAGA_ASSIGN_OR_RETURN(KeptFile kept, KeepOne(paths[i], folder, i, sharing));
     manifest.files.push_back(std::move(kept));
   }
   // Drop-ins are nobody's to change; listed so that a person sees what applied.
@@ -241,11 +249,7 @@ absl::StatusOr<KeptManifest> KeptFiles::Peek(std::string_view rollout) const {
 absl::StatusOr<KeptManifest> KeptFiles::Read(std::string_view rollout) const {
   K3SAGA_ASSIGN_OR_RETURN(KeptManifest manifest, Peek(rollout));
   for (const KeptFile& file : manifest.files) {
-    if (file.kept_as.empty()) continue;
-    auto sha = Sha256OfFile(JoinPath(Folder(rollout), file.kept_as));
-    if (!sha.ok() || *sha != file.sha256) {
-      return NotKept(rollout, absl::StrCat("the kept copy of ", file.path, " is damaged or gone"));
-    }
+    K3SAGA_RETURN_IF_ERROR(CheckCopy(file, rollout, Folder(rollout)));
   }
   return manifest;
 }
@@ -283,12 +287,15 @@ absl::Status KeptFiles::RestoreFiles(const KeptManifest& manifest, Systemd& syst
 }
 
 absl::Status KeptFiles::RestoreConfiguration(std::string_view rollout, Systemd& systemd) {
-  K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Read(rollout));
+  K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Peek(rollout));
+  bool any = false;
   for (const KeptFile& file : manifest.files) {
-    const bool configuration = file.path == manifest.unit_file || file.path == manifest.environment_file;
-    if (configuration && !IsAsKept(file)) K3SAGA_RETURN_IF_ERROR(PutBack(file, Folder(rollout)));
+    if (!IsConfiguration(file, manifest) || IsAsKept(file)) continue;
+    K3SAGA_RETURN_IF_ERROR(CheckCopy(file, rollout, Folder(rollout)));
+    K3SAGA_RETURN_IF_ERROR(PutBack(file, Folder(rollout)));
+    any = true;
   }
-  K3SAGA_RETURN_IF_ERROR(systemd.DaemonReload());
+  if (any) K3SAGA_RETURN_IF_ERROR(systemd.DaemonReload());
   return manifest.was_enabled ? EnableIfLost(manifest, systemd) : absl::OkStatus();
 }
 
@@ -298,9 +305,11 @@ absl::Status KeptFiles::EnableIfLost(const KeptManifest& manifest, Systemd& syst
 }
 
 absl::StatusOr<std::string> KeptFiles::KeptCopy(std::string_view rollout, std::string_view path) const {
-  K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Read(rollout));
+  K3SAGA_ASSIGN_OR_RETURN(const KeptManifest manifest, Peek(rollout));
   for (const KeptFile& file : manifest.files) {
-    if (file.path == path && !file.kept_as.empty()) return JoinPath(Folder(rollout), file.kept_as);
+    if (file.path != path || file.kept_as.empty()) continue;
+    K3SAGA_RETURN_IF_ERROR(CheckCopy(file, rollout, Folder(rollout)));
+    return JoinPath(Folder(rollout), file.kept_as);
   }
   return absl::NotFoundError(absl::StrCat("rollout ", std::string(rollout), " kept no ", std::string(path)));
 }
@@ -308,14 +317,16 @@ absl::StatusOr<std::string> KeptFiles::KeptCopy(std::string_view rollout, std::s
 absl::StatusOr<bool> KeptFiles::RepairMissingUnit(Systemd& systemd) {
   std::vector<std::string> rollouts = Rollouts();
   for (auto rollout = rollouts.rbegin(); rollout != rollouts.rend(); ++rollout) {
-    auto manifest = Read(*rollout);
+    const auto manifest = Peek(*rollout);
     if (!manifest.ok()) continue;
     bool missing = false;
+    bool sound = true;
     for (const KeptFile& file : manifest->files) {
-      const bool configuration =
-          file.path == manifest->unit_file || file.path == manifest->unit_file + ".env";
-      missing = missing || (configuration && file.kind == KeptFile::Kind::kFile && !Exists(file.path));
+      if (!IsConfiguration(file, *manifest)) continue;
+      missing = missing || (file.kind == KeptFile::Kind::kFile && !Exists(file.path));
+      sound = sound && CheckCopy(file, *rollout, Folder(*rollout)).ok();
     }
+    if (!sound) continue;
     if (!missing) return false;
     K3SAGA_RETURN_IF_ERROR(RestoreConfiguration(*rollout, systemd));
     return true;

@@ -52,7 +52,9 @@ class KeptFiles {
   // NOT_KEPT when there is none for this rollout. The manifest is verified against the kept files' hashes.
   absl::StatusOr<KeptManifest> Read(std::string_view rollout) const;
 
-  // As Read, but the kept files are not looked at.
+  // As Read, but the kept files are not looked at: for the manifest alone. Whoever uses a kept file (below)
+  // verifies that one; hashing a binary again for every phase costs seconds where there are no SHA
+  // instructions.
   absl::StatusOr<KeptManifest> Peek(std::string_view rollout) const;
 
   // Puts every file back, atomically each, and what was absent away; skips what is right already; reloads
@@ -64,10 +66,10 @@ class KeptFiles {
   absl::Status RestoreStandingStill(std::string_view rollout, Systemd& systemd);
 
   // Only unit and environment file: what a second run of the installer has to find when the first one died in
-  // the middle.
+  // the middle. systemd is reloaded if anything was put back.
   absl::Status RestoreConfiguration(std::string_view rollout, Systemd& systemd);
 
-  // Where the kept copy of the file at `path` is; kNotFound.
+  // Where the kept copy of the file at `path` is, verified; kNotFound.
   absl::StatusOr<std::string> KeptCopy(std::string_view rollout, std::string_view path) const;
 
   // An installer deletes the unit before it writes a new one: when this node's unit or environment file is

@@ -38,6 +38,7 @@ constexpr char kStopWall[] = "stop-unix-ms";
 constexpr milliseconds kLookAtCluster{5'000};
 constexpr milliseconds kQuickLook{5'000};
 constexpr milliseconds kLongestInstaller{300'000};
+constexpr milliseconds kLongestUnpacking{60'000};
 
 std::string Note(const Record& record, const char* key) {
   const auto found = record.notes.find(key);
@@ -166,14 +167,28 @@ EffectResult InstallEffects::CheckPutBack(const Record& record) {
   return result;
 }
 
+void InstallEffects::BeginUnpacking(const Record& record) {
+  const auto staged = parts_.releases.Find(record.spec->install().version());
+  if (!staged.ok()) return;
+  unpacked_ =
+      std::async(std::launch::async, [this, binary = staged->binary, installation = parts_.ReadK3s()] {
+        return parts_.distribution.Unpack(binary, installation, kLongestUnpacking);
+      });
+}
+
+absl::Status InstallEffects::AwaitUnpacked() {
+  return unpacked_.valid() ? unpacked_.get() : absl::OkStatus();
+}
+
 EffectResult InstallEffects::Keep(const Record& record) {
+  BeginUnpacking(record);
   const auto manifest = parts_.kept.Keep(record.id.rollout(), parts_.ReadK3s());
   return manifest.ok() ? EffectResult::Done() : Failed(manifest.status());
 }
 
 EffectResult InstallEffects::Place(const Record& record) {
   const v1::InstallSpec& spec = record.spec->install();
-  const auto manifest = parts_.kept.Read(record.id.rollout());
+  const auto manifest = parts_.kept.Peek(record.id.rollout());
   if (!manifest.ok()) return Failed(manifest.status());
   const auto staged = parts_.releases.Find(spec.version());
   if (!staged.ok()) return Failed(staged.status());
@@ -188,10 +203,12 @@ EffectResult InstallEffects::RunInstaller(const Record& record, EffectContext& c
   const v1::InstallSpec& spec = record.spec->install();
   if (spec.installer().kind() == v1::Installer::NONE) return EffectResult::Already();
   const std::string& rollout = record.id.rollout();
-  const auto manifest = parts_.kept.Read(rollout);
+  const auto manifest = parts_.kept.Peek(rollout);
   if (!manifest.ok()) return Failed(manifest.status());
-  // An earlier run may have died in the middle; this one has to find what the first one found.
-  const absl::Status restored = parts_.kept.RestoreConfiguration(rollout, *parts_.systemd);
+  // An earlier run may have died in the middle; this one has to find what the first one found, and systemd
+  // too.
+  absl::Status restored = parts_.kept.RestoreConfiguration(rollout, *parts_.systemd);
+  if (record.starts > 1) restored.Update(parts_.systemd->DaemonReload());
   if (!restored.ok()) return Failed(restored);
   const auto staged = parts_.releases.Find(spec.version());
   if (!staged.ok()) return Failed(staged.status());
@@ -211,7 +228,7 @@ EffectResult InstallEffects::RunInstaller(const Record& record, EffectContext& c
 
 EffectResult InstallEffects::Compare(const Record& record) {
   const v1::InstallSpec& spec = record.spec->install();
-  const auto manifest = parts_.kept.Read(record.id.rollout());
+  const auto manifest = parts_.kept.Peek(record.id.rollout());
   if (!manifest.ok()) return Failed(manifest.status());
   const node::Installation after = parts_.ReadK3s();
   if (!after.found()) return Failed(NothingInstalled(after, parts_.config.node));
@@ -233,6 +250,7 @@ EffectResult InstallEffects::Compare(const Record& record) {
 }
 
 EffectResult InstallEffects::LastCheck(const Record& record, EffectContext& context) {
+  if (auto unpacked = AwaitUnpacked(); !unpacked.ok()) return Refused(unpacked);
   const auto fence = journal_.ReadFence();
   if (!fence.ok()) return Failed(fence.status());
   if (const auto reason = operations::JudgeStillHeld(*fence, record)) return EffectResult::Refused(*reason);
@@ -241,7 +259,7 @@ EffectResult InstallEffects::LastCheck(const Record& record, EffectContext& cont
   const bool putting_back = record.spec->has_put_back();
   std::string wanted = installation.binary;
   if (putting_back) {
-    const auto manifest = parts_.kept.Read(KeptBy(record));
+    const auto manifest = parts_.kept.Peek(KeptBy(record));
     if (!manifest.ok()) return Failed(manifest.status());
     const auto copy = parts_.kept.KeptCopy(KeptBy(record), manifest->binary);
     if (!copy.ok()) return Failed(copy.status());

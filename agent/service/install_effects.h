@@ -1,5 +1,8 @@
 #pragma once
 
+#include <absl/status/status.h>
+
+#include <future>
 #include <string>
 
 #include "agent/operations/effects.h"
@@ -38,6 +41,10 @@ class InstallEffects {
   Result RestartOld(const operations::Record& record, operations::EffectContext& context);
   Result VerifyOld(const operations::Record& record, operations::EffectContext& context);
 
+  // The new binary unpacks itself while files are kept and the installer runs; the last check waits for it.
+  void BeginUnpacking(const operations::Record& record);
+  absl::Status AwaitUnpacked();
+
   Result RebootIfRequired(const operations::Record& record, operations::EffectContext& context, bool* needed);
   uint64_t DownMillis(const operations::Record& record) const;
   Result Failed(const absl::Status& status) const;
@@ -46,6 +53,7 @@ class InstallEffects {
   NodeParts& parts_;
   operations::Journal& journal_;
   K3sProcess process_;
+  std::future<absl::Status> unpacked_;  // bounded; not there after a crash, and then k3s does it as it starts
 };
 
 }  // namespace k3saga::service

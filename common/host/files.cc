@@ -75,13 +75,23 @@ absl::Status ForEachChunk(int fd, const std::string& path, Each each) {
 class TemporaryFile {
  public:
   static absl::StatusOr<TemporaryFile> Create(const std::string& path) {
-    static std::atomic<uint64_t> counter{0};
-    std::string name =
-        absl::StrCat(DirName(path), "/.", BaseName(path), ".", getpid(), ".", counter++, ".tmp");
-    // A leftover of a process of the same pid that died: nobody else can be writing it.
-    unlink(name.c_str());
+    std::string name = NameBeside(path);
     K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, Open(name, O_WRONLY | O_CREAT | O_EXCL, 0600));
     return TemporaryFile(path, std::move(name), std::move(fd));
+  }
+  // With the content of `from`: a copy, or the same file under another name where that may and can be.
+  static absl::StatusOr<TemporaryFile> CreateFrom(const UniqueFd& source, const std::string& from,
+                                                  const std::string& path, Sharing sharing) {
+    std::string name = NameBeside(path);
+    if (sharing == Sharing::kAllowed &&
+        linkat(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      K3SAGA_ASSIGN_OR_RETURN(UniqueFd fd, Open(name, O_RDONLY));
+      return TemporaryFile(path, std::move(name), std::move(fd));
+    }
+    K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, Create(path));
+    K3SAGA_RETURN_IF_ERROR(ForEachChunk(
+        source.get(), from, [&](std::string_view chunk) { return WriteAll(file.fd(), chunk, file.name()); }));
+    return file;
   }
   TemporaryFile(TemporaryFile&& other) noexcept
       : path_(std::move(other.path_)), name_(std::exchange(other.name_, "")), fd_(std::move(other.fd_)) {}
@@ -110,6 +120,14 @@ class TemporaryFile {
   }
 
  private:
+  static std::string NameBeside(const std::string& path) {
+    static std::atomic<uint64_t> counter{0};
+    std::string name =
+        absl::StrCat(DirName(path), "/.", BaseName(path), ".", getpid(), ".", counter++, ".tmp");
+    // A leftover of a process of the same pid that died: nobody else can be writing it.
+    unlink(name.c_str());
+    return name;
+  }
   TemporaryFile(std::string path, std::string name, UniqueFd fd)
       : path_(std::move(path)), name_(std::move(name)), fd_(std::move(fd)) {}
 
@@ -190,24 +208,21 @@ absl::Status WriteFileDurably(const std::string& path, std::string_view content,
   return file.Commit();
 }
 
-absl::Status CopyFileDurably(const std::string& from, const std::string& to) {
+absl::Status CopyFileDurably(const std::string& from, const std::string& to, Sharing sharing) {
   K3SAGA_ASSIGN_OR_RETURN(UniqueFd source, Open(from, O_RDONLY));
   struct stat info {};
   if (fstat(source.get(), &info) != 0) return FileError("cannot stat", from, errno);
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(from, " is not a regular file"));
-  K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(to));
-  K3SAGA_RETURN_IF_ERROR(ForEachChunk(
-      source.get(), from, [&](std::string_view chunk) { return WriteAll(file.fd(), chunk, file.name()); }));
+  K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::CreateFrom(source, from, to, sharing));
   K3SAGA_RETURN_IF_ERROR(file.SetModeAndOwner(info.st_mode, std::pair(info.st_uid, info.st_gid)));
   CopySelinuxLabel(source.get(), file.fd());
   return file.Commit();
 }
 
-absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode) {
+absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode,
+                                Sharing sharing) {
   K3SAGA_ASSIGN_OR_RETURN(UniqueFd source, Open(from, O_RDONLY));
-  K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(to));
-  K3SAGA_RETURN_IF_ERROR(ForEachChunk(
-      source.get(), from, [&](std::string_view chunk) { return WriteAll(file.fd(), chunk, file.name()); }));
+  K3SAGA_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::CreateFrom(source, from, to, sharing));
   std::optional<std::pair<uid_t, gid_t>> owner;
   UniqueFd old(open(to.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
@@ -215,6 +230,15 @@ absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, 
   K3SAGA_RETURN_IF_ERROR(file.SetModeAndOwner(mode, owner));
   if (old.valid()) CopySelinuxLabel(old.get(), file.fd());
   return file.Commit();
+}
+
+absl::Status WriteLinkDurably(const std::string& path, const std::string& target) {
+  const std::string temporary = absl::StrCat(path, ".k3saga-new");
+  unlink(temporary.c_str());
+  if (symlink(target.c_str(), temporary.c_str()) != 0) {
+    return FileError("cannot create the link", temporary, errno);
+  }
+  return RenameDurably(temporary, path);
 }
 
 absl::Status RenameDurably(const std::string& from, const std::string& to) {

@@ -38,12 +38,22 @@ struct WriteOptions {
 absl::Status WriteFileDurably(const std::string& path, std::string_view content,
                               const WriteOptions& options = {});
 
+// Whether a copy may be the same file under a second name, where both lie on one file system: nothing is
+// written then, which for a binary on an SD card is seconds. Only for files that are replaced as a whole and
+// never written to; mode and owner are one too.
+enum class Sharing { kNever, kAllowed };
+
 // Durable copy with mode, owner and SELinux label of `from`; `to` appears whole or not at all.
-absl::Status CopyFileDurably(const std::string& from, const std::string& to);
+absl::Status CopyFileDurably(const std::string& from, const std::string& to,
+                             Sharing sharing = Sharing::kNever);
 
 // Durable copy of `from`'s content into the place of `to`, atomically; `to` keeps its owner and SELinux label
 // and gets `mode`. What runs from the old file goes on running.
-absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode);
+absl::Status ReplaceFileDurably(const std::string& from, const std::string& to, mode_t mode,
+                                Sharing sharing = Sharing::kNever);
+
+// Makes `path` a link to `target`, atomically and durably, in the place of whatever file or link was there.
+absl::Status WriteLinkDurably(const std::string& path, const std::string& target);
 
 // Durable rename on one file system.
 absl::Status RenameDurably(const std::string& from, const std::string& to);

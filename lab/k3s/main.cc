@@ -63,16 +63,21 @@ int RunNode(bool server, const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  if (argc > 2 && std::string_view(argv[1]) == "--data-dir") {  // also accepted before the command
+    argv += 2;
+    argc -= 2;
+  }
   const std::string command = argc > 1 ? argv[1] : "--help";
   const std::vector<std::string> arguments(argv + std::min(argc, 2), argv + argc);
   if (command == "--version" || command == "-v") return PrintVersion();
   if (command == "server") return RunNode(/*server=*/true, arguments);
   if (command == "agent") return RunNode(/*server=*/false, arguments);
   if (command == "etcd-snapshot") return RunSnapshot(arguments);
+  if (command == "ctr") return 0;  // carries nothing to unpack
   if (command == "secrets-encrypt") {
     std::cout << "Encryption Status: Disabled, no configuration file found\n";
     return 0;
   }
-  std::cerr << "k3s (simulated): server, agent, etcd-snapshot, secrets-encrypt status, --version\n";
+  std::cerr << "k3s (simulated): server, agent, ctr, etcd-snapshot, secrets-encrypt status, --version\n";
   return command == "--help" ? 0 : kFailed;
 }

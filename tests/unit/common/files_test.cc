@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "tests/unit/common/temp_dir.h"
 
 namespace k3saga {
@@ -50,6 +52,23 @@ TEST(Files, CopiesContentAndMode) {
   EXPECT_EQ(*ReadFile(dir / "copy"), content);
   EXPECT_EQ(ModeOf(dir / "copy"), 0755u);
   EXPECT_EQ(*Sha256OfFile(dir / "copy"), Sha256Of(content));
+}
+
+TEST(Files, SharesContentOnlyWhereThatIsAllowed) {
+  TempDir dir;
+  dir.Write("staged", "new", 0755);
+  dir.Write("k3s", "old", 0700);
+  const auto same_file = [&](const char* a, const char* b) {
+    return std::filesystem::equivalent(dir / a, dir / b);
+  };
+  ASSERT_TRUE(CopyFileDurably(dir / "k3s", dir / "kept", Sharing::kAllowed).ok());
+  EXPECT_TRUE(same_file("k3s", "kept"));
+  ASSERT_TRUE(ReplaceFileDurably(dir / "staged", dir / "k3s", 0755, Sharing::kAllowed).ok());
+  EXPECT_TRUE(same_file("k3s", "staged"));
+  EXPECT_EQ(*ReadFile(dir / "kept"), "old") << "replaced, not written to";
+  ASSERT_TRUE(CopyFileDurably(dir / "kept", dir / "k3s").ok());
+  EXPECT_FALSE(same_file("k3s", "kept"));
+  EXPECT_EQ(*ReadFile(dir / "staged"), "new");
 }
 
 TEST(Files, HashesAsEverybodyDoes) {
