@@ -61,13 +61,20 @@ bool ConditionIsTrue(const Json& node, const char* type) {
   return TextAt(ConditionOf(node, type), {"status"}) == "True";
 }
 
+// Of a deleted pod's container. One that was gone before the kubelet looked shows as waiting, and in its last
+// state as ended in a way nobody knows.
+bool HasEnded(const Json& status) {
+  if (At(status, {"state", "terminated"}).is_object()) return true;
+  return !At(status, {"state", "running"}).is_object() &&
+         TextAt(status, {"lastState", "terminated", "reason"}) == "ContainerStatusUnknown";
+}
+
 // Each of the pod's containers has a status, and each that has one has ended.
 bool ContainersEnded(const Json& pod) {
   const Json::array_t& statuses = ListAt(pod, {"status", "containerStatuses"});
   const Json::array_t& before = ListAt(pod, {"status", "initContainerStatuses"});
-  const auto ended = [](const Json& status) { return At(status, {"state", "terminated"}).is_object(); };
   return !statuses.empty() && statuses.size() == ListAt(pod, {"spec", "containers"}).size() &&
-         std::all_of(statuses.begin(), statuses.end(), ended) &&
+         std::all_of(statuses.begin(), statuses.end(), &HasEnded) &&
          std::none_of(before.begin(), before.end(), [](const Json& status) {
            return At(status, {"state", "running"}).is_object();
          });

@@ -64,6 +64,11 @@ const Case kCases[] = {
     {"a pod that waits for a node's resources", R"({"status": {"phase": "Pending"}})", false, false,
      PodFate::kEvict},
     {"a deleted pod whose containers have ended", kEnded, false, false, PodFate::kStays},
+    {"a deleted pod whose container was gone before anybody looked",
+     R"({"metadata": {"deletionTimestamp": "2026-11-23T03:54:38Z"}, "spec": {"containers": [{}]},
+         "status": {"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}},
+                    "lastState": {"terminated": {"reason": "ContainerStatusUnknown"}}}]}})",
+     false, false, PodFate::kStays},
 };
 
 // What makes the pod of kEnded one that is still waited for.
@@ -74,6 +79,10 @@ const Case kNotEnded[] = {
          "status": {"containerStatuses": [{"state": {"terminated": {}}}, {"state": {"running": {}}}]}})",
      false, false, PodFate::kEvict},
     {"a container says nothing", R"({"spec": {"containers": [{}, {}]}})", false, false, PodFate::kEvict},
+    {"a container waits to be started again",
+     R"({"status": {"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": {"terminated": {"reason": "Error"}}}]}})",
+     false, false, PodFate::kEvict},
     {"no container says anything", R"({"status": {"containerStatuses": null}})", false, false,
      PodFate::kEvict},
     {"an init container runs", R"({"status": {"initContainerStatuses": [{"state": {"running": {}}}]}})",
