@@ -26,6 +26,9 @@ struct Options {
   ClusterOptions cluster;
 };
 
+// Ready comes some seconds after systemd's "active"; then longer than any settle time that is measured.
+constexpr std::chrono::seconds kRunsFor{25};
+
 absl::StatusOr<std::unique_ptr<K3sSource>> Source(const Options& options) {
   if (!options.releases.empty()) {
     return k3saga::hosts::UseRealK3s(
@@ -73,6 +76,10 @@ int Run(const Options& options) {
   absl::StatusOr<std::unique_ptr<Cluster>> cluster = Cluster::Start(**source, options.cluster);
   if (!cluster.ok()) {
     std::cerr << "the cluster could not be made: " << cluster.status().message() << "\n";
+    return 1;
+  }
+  if (const absl::Status steady = (*cluster)->AwaitAge(kRunsFor); !steady.ok()) {
+    std::cerr << steady.message() << "\n";
     return 1;
   }
   if (const absl::Status noted = k3saga::hosts::WriteNote(**cluster, "before"); !noted.ok()) {

@@ -1,8 +1,10 @@
 #include "tests/systemd/cluster.h"
 
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/strip.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -300,6 +302,22 @@ absl::Status Cluster::AwaitReady() {
       std::chrono::minutes(3));
   return ready ? absl::OkStatus()
                : absl::DeadlineExceededError(absl::StrCat("the new cluster is not ready: ", seen));
+}
+
+absl::Status Cluster::AwaitAge(std::chrono::seconds age) const {
+  const auto old_enough = [&](const std::string& name) {
+    const absl::StatusOr<std::string> since = hosts_->Output(
+        name, {"systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", Unit(name)});
+    int64_t microseconds = 0;  // of the machine's clock, which all hosts share
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return since.ok() && absl::SimpleAtoi(*since, &microseconds) && microseconds > 0 &&
+           now - std::chrono::microseconds(microseconds) >= age;
+  };
+  const bool steady =
+      testing::Eventually([&] { return std::all_of(servers_.begin(), servers_.end(), old_enough); },
+                          age + std::chrono::minutes(1));
+  return steady ? absl::OkStatus()
+                : absl::DeadlineExceededError("some server's k3s was started again and again");
 }
 
 absl::Status Cluster::StartWorkload() {

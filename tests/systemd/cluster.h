@@ -68,6 +68,10 @@ class Cluster {
   absl::StatusOr<std::string> RunningVersion(std::string_view name) const;
   std::string Unit(std::string_view name) const;  // "k3s" or "k3s-agent"
 
+  // Until every server's k3s has been started for that long: whoever upgrades a cluster has one that runs,
+  // and a rollout of one that was just begun waits for it to settle first.
+  absl::Status AwaitAge(std::chrono::seconds age) const;
+
  private:
   Cluster(const K3sSource& source, const ClusterOptions& options) : source_(source), options_(options) {}
   absl::Status InstallPackages();
