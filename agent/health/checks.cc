@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBetweenLooks{500};
+constexpr milliseconds kBetweenLooks{250};
 constexpr milliseconds kOneCheck{5000};
 
 }  // namespace
