@@ -240,9 +240,9 @@ EffectResult InstallEffects::Compare(const Record& record) {
   const std::vector<std::string> changes =
       parts_.distribution.Compare(manifest->meaning, node::MeaningOf(after));
   if (!changes.empty() && !spec.allow_changed_configuration()) {
-    return EffectResult::Refused(MakeReason(v1::CONFIGURATION_WOULD_CHANGE, parts_.config.node,
-                                            absl::StrJoin(changes, "; "),
-                                            "allow the change explicitly, or use `installer: none`"));
+    return EffectResult::Refused(
+        MakeReason(v1::CONFIGURATION_WOULD_CHANGE, parts_.config.node, absl::StrJoin(changes, "; "),
+                   "agree with --allow-changed-configuration, or use `installer: none`"));
   }
   EffectResult result = EffectResult::Done();
   for (const std::string& change : changes) result.details.mutable_install()->add_changes(change);

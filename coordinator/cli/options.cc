@@ -38,6 +38,13 @@ struct Parsed {
 constexpr char kAllowOutage[] =
     "agree that the API, or etcd's quorum, is lost for a while (clusters of one or two servers)";
 
+void AddUpgradeConsent(CLI::App& command, UpgradeConsent& consent) {
+  command.add_flag("--allow-outage", consent.outage, kAllowOutage);
+  command.add_flag(
+      "--allow-changed-configuration", consent.changed_configuration,
+      "agree that a node's unit or environment means something else afterwards; what changed is shown");
+}
+
 void AddHopOptions(CLI::App& command, HopOptions& hops) {
   command.add_flag(
       "--multi-hop", hops.multi_hop,
@@ -105,13 +112,13 @@ void AddReadingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
 
   CLI::App* check = app.add_subcommand("check", "preflight alone: say what would be in the way");
   check->add_option("--to", parsed.check.to, "the version or channel; otherwise what the newest node runs");
-  check->add_flag("--allow-outage", parsed.check.allow_outage, kAllowOutage);
+  AddUpgradeConsent(*check, parsed.check.consent);
   check->callback([&] { command = parsed.check; });
 
   CLI::App* plan = app.add_subcommand("plan", "show the waves and every action; do nothing");
   plan->add_option("--to", parsed.plan.to, "the version (v1.32.0+k3s1) or channel (stable, latest, v1.32)")
       ->required();
-  plan->add_flag("--allow-outage", parsed.plan.allow_outage, kAllowOutage);
+  AddUpgradeConsent(*plan, parsed.plan.consent);
   AddHopOptions(*plan, parsed.plan.hops);
   plan->callback([&] { command = parsed.plan; });
 
@@ -143,7 +150,7 @@ void AddRollingCommands(CLI::App& app, Parsed& parsed, AnyCommand& command) {
       ->add_option("--to", parsed.upgrade.to, "the version (v1.32.0+k3s1) or channel (stable, latest, v1.32)")
       ->required();
   upgrade->add_flag("-y,--yes", parsed.upgrade.yes, "do not ask before it starts");
-  upgrade->add_flag("--allow-outage", parsed.upgrade.allow_outage, kAllowOutage);
+  AddUpgradeConsent(*upgrade, parsed.upgrade.consent);
   AddHopOptions(*upgrade, parsed.upgrade.hops);
   upgrade->callback([&] { command = parsed.upgrade; });
 

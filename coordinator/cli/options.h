@@ -26,9 +26,14 @@ struct IssueCoordinatorCommand {
 struct NodesCommand {
   std::string show;  // "" = all of them, as a table
 };
+// What an upgrade would refuse and its user agreed to beforehand.
+struct UpgradeConsent {
+  bool outage = false;
+  bool changed_configuration = false;
+};
 struct CheckCommand {
   std::string to;  // "" = what the newest node runs
-  bool allow_outage = false;
+  UpgradeConsent consent;
 };
 // Several minor versions in one verb.
 struct HopOptions {
@@ -37,13 +42,13 @@ struct HopOptions {
 };
 struct PlanCommand {
   std::string to;
-  bool allow_outage = false;
+  UpgradeConsent consent;
   HopOptions hops;
 };
 struct UpgradeCommand {
   std::string to;
   bool yes = false;
-  bool allow_outage = false;
+  UpgradeConsent consent;
   HopOptions hops;
 };
 // What a rollback or restore was agreed to beforehand.

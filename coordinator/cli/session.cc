@@ -113,7 +113,7 @@ std::vector<view::NodeAnswer> Session::Gather(v1::GetFactsRequest request,
 
 std::string Session::release_cache() const { return JoinPath(state_folder_, "releases"); }
 
-core::PlanRequest Session::MakeRequest(const std::string& version, bool allow_outage) const {
+core::PlanRequest Session::MakeRequest(const std::string& version, const UpgradeConsent& consent) const {
   core::PlanRequest request;
   request.cluster = file_.name;
   for (const config::ClusterNode& node : file_.nodes)
@@ -122,7 +122,8 @@ core::PlanRequest Session::MakeRequest(const std::string& version, bool allow_ou
   request.release = file_.release;
   request.release.set_version(version);
   request.known_trouble = known_trouble_;
-  request.consent_outage = allow_outage;
+  request.release.set_allow_changed_configuration(consent.changed_configuration);
+  request.consent_outage = consent.outage;
   return request;
 }
 

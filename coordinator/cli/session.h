@@ -54,7 +54,7 @@ class Session {
   std::vector<v1::NodeFacts> GatherKept();
 
   // What the planner is asked for.
-  core::PlanRequest MakeRequest(const std::string& version, bool allow_outage) const;
+  core::PlanRequest MakeRequest(const std::string& version, const UpgradeConsent& consent) const;
 
  private:
   std::vector<view::NodeAnswer> Gather(v1::GetFactsRequest request, const std::vector<std::string>& only);

@@ -159,6 +159,7 @@ void AskInstall(Moves& moves, const NodeState& node) {
   *install.mutable_last_check() = LastCheckOf(state, node);
   install.set_reboot(node.server ? policies.servers().reboot() : policies.workers().reboot());
   install.set_images(release.images());
+  install.set_allow_changed_configuration(release.allow_changed_configuration());
   AskNode(moves, node, std::move(spec), TouchDeadline(seconds));
 }
 

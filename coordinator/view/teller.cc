@@ -38,7 +38,9 @@ std::string Gained(const v1::Outcome& outcome) {
     case v1::Outcome::kInstall:
       if (outcome.install().installed_before()) return ": ran it already";
       return absl::StrCat(": runs ", outcome.install().running_version(), ", k3s was down for ",
-                          Elapsed(static_cast<int64_t>(outcome.install().down_ms())));
+                          Elapsed(static_cast<int64_t>(outcome.install().down_ms())),
+                          outcome.install().changes_size() == 0 ? "" : "; changed as agreed: ",
+                          absl::StrJoin(outcome.install().changes(), "; "));
     case v1::Outcome::kBackup:
       // Velero's is an object of this name, with no size of its own; neither has what a command took.
       if (outcome.backup().path().empty()) return absl::StrCat(": ", outcome.backup().id());

@@ -114,7 +114,7 @@ ExitCode Run(const CheckCommand& command, const Context& context) {
     }
     return PrintRefusal(context, nobody);
   }
-  core::PlanRequest request = (*session)->MakeRequest(target, command.allow_outage);
+  core::PlanRequest request = (*session)->MakeRequest(target, command.consent);
   const std::vector<v1::NodeFacts> facts = ToFacts(answers);
   if (!command.to.empty()) LookAtTarget(**session, facts, {target}, &request);
   const core::PlanOutcome outcome = core::Examine(request, facts);
@@ -140,7 +140,7 @@ ExitCode Run(const PlanCommand& command, const Context& context) {
   const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
   auto hops = FindHops((*session)->file(), facts, *target, command.hops);
   if (!hops.ok()) return InputError(context, hops.status());
-  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.consent);
   if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
   LookAtTarget(**session, facts, *hops, &request);
   const core::PlanOutcome outcome = PlanHops(request, facts, *hops);

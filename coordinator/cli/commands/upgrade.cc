@@ -41,7 +41,7 @@ ExitCode Run(const UpgradeCommand& command, const Context& context) {
   const std::vector<v1::NodeFacts> facts = ToFacts((*session)->GatherFacts(/*obstacles=*/true));
   auto hops = FindHops((*session)->file(), facts, *target, command.hops);
   if (!hops.ok()) return InputError(context, hops.status());
-  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.allow_outage);
+  core::PlanRequest request = (*session)->MakeRequest(hops->front(), command.consent);
   if (hops->size() > 1 && !command.hops.multi_hop) return RefuseHops(context, request, facts, *hops);
   LookAtTarget(**session, facts, *hops, &request);
   core::PlanOutcome outcome = PlanHops(request, facts, *hops);

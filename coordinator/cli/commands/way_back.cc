@@ -69,7 +69,8 @@ using MakeOutcome = std::function<core::PlanOutcome(const core::PlanRequest&)>;
 // Shows the plan, asks for what it needs, and begins it.
 ExitCode Agree(const Context& context, Session& session, Beginning& begin, const WayBackConsent& consent,
                const std::vector<v1::NodeFacts>& facts, const MakeOutcome& make) {
-  core::PlanRequest request = session.MakeRequest("", consent.allow_outage);
+  core::PlanRequest request =
+      session.MakeRequest("", {.outage = consent.allow_outage, .changed_configuration = false});
   request.consent_data_loss = consent.accept_data_loss;
   core::PlanOutcome outcome = make(request);
   bool asked = false;

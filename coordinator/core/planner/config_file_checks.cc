@@ -20,12 +20,17 @@ void CheckConfigFiles(const Survey& survey, Findings& findings) {
       if (later && survey.target->minor() >= later->minor) flags[setting.source()].insert(later->flag);
     }
     for (const auto& [file, changed] : flags) {
-      findings.Refuse(
-          v1::CONFIGURATION_WOULD_CHANGE, node.name(),
+      const std::string what =
           absl::StrCat(file, " is not read by ", node.version->ToString(), ", but by ",
-                       survey.target->ToString(), ", where it changes ", absl::StrJoin(changed, ", ")),
-          "move it away, which changes nothing now; or say the same where both read it: in the "
-          "unit or, since v1.19, in config.yaml");
+                       survey.target->ToString(), ", where it changes ", absl::StrJoin(changed, ", "));
+      if (survey.request->release.allow_changed_configuration()) {
+        findings.Notice(v1::CONFIGURATION_WOULD_CHANGE, node.name(), what);
+      } else {
+        findings.Refuse(
+            v1::CONFIGURATION_WOULD_CHANGE, node.name(), what,
+            "move it away, which changes nothing now; say the same where both read it (the unit or, "
+            "since v1.19, config.yaml); or agree with --allow-changed-configuration");
+      }
     }
   }
 }

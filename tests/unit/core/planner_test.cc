@@ -90,6 +90,19 @@ TEST(Planner, CordonsAreToldApart) {
   EXPECT_TRUE(outcome.plan.nodes(4).left_cordoned());
 }
 
+TEST(Planner, ChangedConfigurationMayBeAgreedTo) {
+  Site site;
+  v1::Setting* setting = site.K3s("w1").add_settings();
+  setting->set_key("since v1.32: disable");
+  setting->set_source("/etc/rancher/k3s/config.yaml.d/10.yaml");
+  site.request.release.set_allow_changed_configuration(true);
+  const PlanOutcome outcome = site.Plan();
+  ASSERT_EQ(outcome.kind, PlanOutcome::Kind::kPlan) << Describe(outcome.refusals.at(0));
+  EXPECT_TRUE(outcome.plan.release().allow_changed_configuration());
+  ASSERT_EQ(outcome.plan.notices_size(), 1);
+  EXPECT_EQ(outcome.plan.notices(0).code(), v1::CONFIGURATION_WOULD_CHANGE);
+}
+
 TEST(Planner, ConsentIsPartOfThePlan) {
   Site site;
   site.request.nodes.erase(site.request.nodes.begin() + 1, site.request.nodes.begin() + 3);

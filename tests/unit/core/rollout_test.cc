@@ -28,6 +28,24 @@ TEST(Rollout, GoodCase) {
   EXPECT_EQ(stage.Issued({"release_claim"}).size(), 4u);
 }
 
+TEST(Rollout, InstallersMayChangeWhatTheUserAgreedTo) {
+  for (const bool agreed : {false, true}) {
+    v1::RolloutCreated created = MakeRollout(1, 1);
+    created.mutable_plan()->mutable_release()->set_allow_changed_configuration(agreed);
+    Stage stage(created);
+    size_t installs = 0;
+    stage.script = [&](const v1::OperationIssued& issued) -> std::optional<v1::Outcome> {
+      if (issued.spec().has_install()) {
+        ++installs;
+        EXPECT_EQ(issued.spec().install().allow_changed_configuration(), agreed);
+      }
+      return Succeeded(issued);
+    };
+    stage.Play();
+    EXPECT_EQ(installs, 2u);
+  }
+}
+
 TEST(Rollout, FoldOfTheLogIsTheState) {
   Stage stage(MakeRollout(3, 4));
   stage.Play();

@@ -225,6 +225,13 @@ TEST_F(DistributionTest, SaysWhatAnInstallerChanged) {
   EXPECT_EQ(compared.kind, EffectResult::Kind::kRefused);
   EXPECT_EQ(compared.reason.code(), v1::CONFIGURATION_WOULD_CHANGE);
   EXPECT_EQ(compared.reason.detail(), "the toy's flags are gone");
+
+  v1::OperationSpec agreed = Install();
+  agreed.mutable_install()->set_allow_changed_configuration(true);
+  const EffectResult shown = Perform(Phase::kCompare, agreed);
+  EXPECT_EQ(shown.kind, EffectResult::Kind::kDone);
+  ASSERT_EQ(shown.details.install().changes_size(), 1);
+  EXPECT_EQ(shown.details.install().changes(0), "the toy's flags are gone");
 }
 
 // Each is a stranger to the other, and none touches what is not its own.

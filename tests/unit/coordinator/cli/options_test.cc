@@ -42,7 +42,13 @@ TEST(Options, EveryCommandBecomesItsValue) {
   EXPECT_EQ(Get<CheckCommand>(Parse({"check"})).to, "");
   EXPECT_EQ(Get<PlanCommand>(Parse({"plan", "--to", "stable"})).to, "stable");
   EXPECT_TRUE(Get<UpgradeCommand>(Parse({"upgrade", "--to", "v1.32.0+k3s1", "-y"})).yes);
-  EXPECT_FALSE(Get<UpgradeCommand>(Parse({"upgrade", "--to", "v1.32.0+k3s1"})).allow_outage);
+  const UpgradeConsent none = Get<UpgradeCommand>(Parse({"upgrade", "--to", "v1.32.0+k3s1"})).consent;
+  EXPECT_FALSE(none.outage || none.changed_configuration);
+  const auto agreed = [](const UpgradeConsent& consent) { return consent.changed_configuration; };
+  constexpr char kAgree[] = "--allow-changed-configuration";
+  EXPECT_TRUE(agreed(Get<CheckCommand>(Parse({"check", kAgree})).consent));
+  EXPECT_TRUE(agreed(Get<PlanCommand>(Parse({"plan", "--to", "stable", kAgree})).consent));
+  EXPECT_TRUE(agreed(Get<UpgradeCommand>(Parse({"upgrade", "--to", "stable", kAgree})).consent));
   EXPECT_TRUE(Get<StatusCommand>(Parse({"status", "--watch"})).watch);
   EXPECT_EQ(Get<StatusCommand>(Parse({"status", "20260131-142507-4f2a"})).rollout, "20260131-142507-4f2a");
   EXPECT_EQ(Get<HistoryCommand>(Parse({"history"})).rollout, "");
