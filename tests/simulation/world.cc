@@ -8,7 +8,10 @@ namespace {
 
 constexpr int64_t kTickMs = 1000;
 constexpr int64_t kPatienceMs = 3 * 3'600'000;  // once faults have ceased
+// Of a history that goes in circles; a fleet in which everybody waits out a deadline of half an hour has
+// many.
 constexpr uint64_t kMostEvents = 100'000;
+constexpr uint64_t kMostEventsANode = 5'000;
 constexpr size_t kMostCoordinators = 4;
 
 // FNV-1a over the journal's bytes.
@@ -44,6 +47,7 @@ Verdict World::Run() {
   current().Begin(scenario.created);
   if (scenario.faults.until > 0) schedule.After(kTickMs, [this] { HurtNodes(); });
   uint64_t events = 0;
+  const uint64_t most_events = std::max(kMostEvents, kMostEventsANode * agents.size());
   while (!checker.violated() && !over_ && !current().state().ended()) {
     if (schedule.empty()) {
       checker.Violate("the rollout came to rest before its end");
@@ -51,7 +55,7 @@ Verdict World::Run() {
     }
     schedule.Step();
     ++events;
-    const bool too_long = schedule.now() > scenario.faults.until + kPatienceMs || events > kMostEvents;
+    const bool too_long = schedule.now() > scenario.faults.until + kPatienceMs || events > most_events;
     if (too_long) checker.Violate("the rollout does not end although faults have ceased");
   }
   Verdict verdict;
