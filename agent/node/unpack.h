@@ -8,7 +8,7 @@
 namespace k3saga::node {
 
 // A k3s binary carries its programs packed, and unpacks them below its data folder when it first runs: one
-// second on a fast machine, half a minute from an SD card, in which k3s is away. Any of its commands does the
+// second on a fast machine, far longer from an SD card, in which k3s is away. Any of its commands does the
 // same, beside a k3s that runs (`extract` in cmd/k3s/main.go of k3s, 1.20 and after: under a lock of its own;
 // the link data/current follows). So it is done right before k3s is stopped, and no earlier: on a server the
 // disk is etcd's too, and others find their way by that link. Done again it finds everything there.
